@@ -1,0 +1,121 @@
+// swift-tools-version: 6.2
+// Pinseal: only signed images, pinned.
+
+import PackageDescription
+
+/// What every target is compiled with: Swift 6 mode, no warnings, the upcoming language features.
+let common: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .treatAllWarnings(as: .error),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+]
+
+/// Modules without C underneath: the compiler also refuses every unsafe construct that is not marked as one.
+let safe: [SwiftSetting] = common + [.strictMemorySafety()]
+
+let log: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let metrics: Target.Dependency = .product(name: "Metrics", package: "swift-metrics")
+let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+let subprocess: Target.Dependency = .product(name: "Subprocess", package: "swift-subprocess")
+
+func module(_ name: String, _ dependencies: [Target.Dependency], _ settings: [SwiftSetting]) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource]? = nil) -> Target {
+  .testTarget(name: name, dependencies: dependencies, resources: resources, swiftSettings: common)
+}
+
+let package = Package(
+  name: "pinseal",
+  products: [.executable(name: "pinseal", targets: ["pinseal"])],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
+  ],
+  targets: [
+    // C libraries, nothing else.
+    .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(name: "CNghttp2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
+    .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+    .systemLibrary(name: "CYaml", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
+    .systemLibrary(name: "CLinux"),
+
+    // Leaves.
+    module("Primitives", [], common),
+    module("JSON", [], safe),
+    module("Crypto", ["COpenSSL", "Primitives"], common),
+    module("Telemetry", ["Primitives", log, metrics], common),
+
+    // Transport.
+    module("HTTPServer", ["CLinux", "COpenSSL", "CNghttp2", "Crypto", "Primitives", log], common),
+    module("HTTPClient", ["CCurl", "CLinux", "Primitives"], common),
+
+    // Formats and services.
+    module("OCI", ["HTTPClient", "Crypto", "JSON", "Primitives"], safe),
+    module("Sigstore", ["Crypto", "JSON", "Primitives"], safe),
+    module("Kubernetes", ["CYaml", "HTTPClient", "JSON", "Primitives", log], common),
+
+    // Decisions.
+    module("Policy", ["Sigstore", "Crypto", "Primitives"], safe),
+    module("Verification", ["OCI", "Sigstore", "Crypto", "Primitives", log], safe),
+    module("Admission", ["Policy", "Verification", "JSON", "Primitives", log], safe),
+
+    // Wiring.
+    module("EmbeddedRegistry", ["HTTPServer", "OCI", "Sigstore", "Crypto", "JSON", "Primitives"], safe),
+    module(
+      "Webhook",
+      [
+        "Admission", "Policy", "Verification", "OCI", "Kubernetes", "HTTPServer", "HTTPClient", "Crypto", "JSON",
+        "Telemetry", "Primitives", log, metrics, lifecycle,
+      ], safe),
+    .executableTarget(
+      name: "pinseal",
+      dependencies: [
+        "Webhook", "EmbeddedRegistry", "Admission", "Policy", "Verification", "OCI", "Sigstore", "Kubernetes",
+        "HTTPServer", "HTTPClient", "Crypto", "JSON", "Telemetry", "Primitives", log, metrics, lifecycle, arguments,
+      ],
+      swiftSettings: safe),
+
+    // Unit tests.
+    tests("PrimitivesTests", ["Primitives"]),
+    tests("JSONTests", ["JSON"]),
+    tests("CryptoTests", ["Crypto", "Primitives"]),
+    tests("TelemetryTests", ["Telemetry", "Primitives", log, metrics]),
+    tests("HTTPServerTests", ["HTTPServer", "Crypto", "Primitives", log]),
+    tests("HTTPClientTests", ["HTTPClient", "HTTPServer", "Crypto", "Primitives"]),
+    tests(
+      "OCITests", ["OCI", "EmbeddedRegistry", "HTTPServer", "HTTPClient", "Crypto", "JSON", "Primitives"]),
+    tests("SigstoreTests", ["Sigstore", "Crypto", "JSON", "Primitives"], resources: [.copy("Artifacts")]),
+    tests("KubernetesTests", ["Kubernetes", "HTTPClient", "HTTPServer", "JSON", "Primitives"]),
+    tests("PolicyTests", ["Policy", "Crypto", "Primitives"]),
+    tests(
+      "VerificationTests",
+      ["Verification", "EmbeddedRegistry", "OCI", "Sigstore", "HTTPClient", "HTTPServer", "Crypto", "JSON", "Primitives"]),
+    tests(
+      "AdmissionTests", ["Admission", "Policy", "Verification", "Crypto", "JSON", "Primitives", log],
+      resources: [.copy("Reviews")]),
+    tests(
+      "WebhookTests",
+      [
+        "Webhook", "EmbeddedRegistry", "Admission", "Policy", "Verification", "OCI", "Kubernetes", "HTTPServer",
+        "HTTPClient", "Crypto", "JSON", "Telemetry", "Primitives", log,
+      ]),
+
+    // Real parts: cosign, registries, an API server. They run where scripts/test has put those tools.
+    tests(
+      "RegistryEndToEndTests",
+      [
+        "Webhook", "EmbeddedRegistry", "Kubernetes", "HTTPServer", "HTTPClient", "Crypto", "JSON", "Primitives", log,
+        subprocess,
+      ]),
+    tests("ClusterEndToEndTests", ["EmbeddedRegistry", "HTTPServer", "HTTPClient", "Crypto", "JSON", "Primitives", log, subprocess]),
+  ]
+)

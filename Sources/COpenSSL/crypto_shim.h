@@ -1,0 +1,3 @@
+// Inline functions for the Crypto module.
+#pragma once
+#include <openssl/evp.h>

@@ -1,0 +1,3 @@
+// Inline functions for the HTTPServer module.
+#pragma once
+#include <openssl/ssl.h>

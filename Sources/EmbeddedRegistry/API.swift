@@ -1,0 +1,2 @@
+/// The in-memory registry.
+public enum Skeleton {}

@@ -1,0 +1,55 @@
+import Glibc
+
+/// A point on the monotonic clock by which something must be done. Setting the wall clock does not move it.
+public struct Deadline: Sendable, Hashable, Comparable {
+  /// Nanoseconds on `CLOCK_MONOTONIC`.
+  public let nanoseconds: UInt64
+
+  /// A deadline at an absolute reading of `CLOCK_MONOTONIC`.
+  public init(nanoseconds: UInt64) { self.nanoseconds = nanoseconds }
+
+  /// The present moment.
+  public static var now: Deadline {
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return Deadline(nanoseconds: UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec))
+  }
+
+  /// `duration` from now; a negative duration is now, an absurd one the end of time.
+  public static func after(_ duration: Duration) -> Deadline { now.advanced(by: duration) }
+
+  /// This deadline moved by `duration`, kept within the clock's range.
+  public func advanced(by duration: Duration) -> Deadline {
+    let (seconds, attoseconds) = duration.components
+    let (whole, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
+    guard !overflow else { return Deadline(nanoseconds: seconds < 0 ? 0 : .max) }
+    let (offset, overflow2) = whole.addingReportingOverflow(attoseconds / 1_000_000_000)
+    guard !overflow2 else { return Deadline(nanoseconds: whole < 0 ? 0 : .max) }
+    let magnitude = offset.magnitude
+    if offset < 0 { return Deadline(nanoseconds: nanoseconds > magnitude ? nanoseconds - magnitude : 0) }
+    let (sum, overflow3) = nanoseconds.addingReportingOverflow(magnitude)
+    return Deadline(nanoseconds: overflow3 ? .max : sum)
+  }
+
+  /// What is left until this deadline; zero once it has passed.
+  public var remaining: Duration {
+    let now = Deadline.now.nanoseconds
+    guard nanoseconds > now else { return .zero }
+    return .nanoseconds(Int64(clamping: nanoseconds - now))
+  }
+
+  /// Whether the moment has passed.
+  public var hasPassed: Bool { nanoseconds <= Deadline.now.nanoseconds }
+
+  public static func < (left: Deadline, right: Deadline) -> Bool { left.nanoseconds < right.nanoseconds }
+}
+
+extension Duration {
+  /// Whole milliseconds, rounded down, clamped to `Int`.
+  public var milliseconds: Int {
+    let (seconds, attoseconds) = components
+    let (whole, overflow) = seconds.multipliedReportingOverflow(by: 1000)
+    if overflow { return seconds < 0 ? .min : .max }
+    return Int(clamping: whole.addingReportingOverflow(attoseconds / 1_000_000_000_000_000).partialValue)
+  }
+}

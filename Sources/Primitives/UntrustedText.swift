@@ -1,0 +1,29 @@
+extension String {
+  /// This text made fit for a log line, a terminal or an admission message.
+  ///
+  /// Text from a registry or an annotation may hold control characters, bidirectional overrides or a megabyte of noise:
+  /// what does not print is written as `\u{…}`, and what goes past `limit` characters is cut with an ellipsis.
+  public func printable(limit: Int = 256) -> String {
+    var result = ""
+    var count = 0
+    for scalar in unicodeScalars {
+      if count >= limit { return result + "…" }
+      if scalar.isUnprintable {
+        result += "\\u{" + String(scalar.value, radix: 16) + "}"
+      } else {
+        result.unicodeScalars.append(scalar)
+      }
+      count += 1
+    }
+    return result
+  }
+}
+
+extension Unicode.Scalar {
+  fileprivate var isUnprintable: Bool {
+    switch properties.generalCategory {
+    case .control, .format, .lineSeparator, .paragraphSeparator, .privateUse, .surrogate, .unassigned: true
+    default: false
+    }
+  }
+}

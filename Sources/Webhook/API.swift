@@ -1,0 +1,2 @@
+/// Wiring.
+public enum Skeleton {}

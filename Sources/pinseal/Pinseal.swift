@@ -1,0 +1,6 @@
+import ArgumentParser
+
+@main
+struct Pinseal: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(commandName: "pinseal", abstract: "Only signed images, pinned.")
+}
