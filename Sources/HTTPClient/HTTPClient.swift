@@ -31,6 +31,9 @@ public final class HTTPClient: HTTPExchanging {
     /// The `User-Agent` field.
     public var userAgent: String = "pinseal"
 
+    /// `HOST:PORT:ADDRESS` in place of what the resolver says; for tests.
+    var pinnedNames: [String] = []
+
     /// The defaults.
     public init() {}
   }

@@ -27,6 +27,7 @@ final class TransferLoop: @unchecked Sendable {
   private let trust: TrustMaterial
   private let connectTimeout: Duration
   private let userAgent: String
+  private let pinnedNames: UnsafeMutablePointer<curl_slist>?
 
   // Of the loop's thread alone.
   private var active: [UInt64: Active] = [:]
@@ -46,6 +47,7 @@ final class TransferLoop: @unchecked Sendable {
     self.multi = multi
     connectTimeout = configuration.connectTimeout
     userAgent = configuration.userAgent
+    pinnedNames = configuration.pinnedNames.reduce(nil) { curl_slist_append($0, $1) ?? $0 }
     pinseal_curl_multi_set_long(multi, CURLMOPT_MAX_HOST_CONNECTIONS, max(1, configuration.maximumConnectionsPerHost))
     pinseal_curl_multi_set_long(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, max(1, configuration.maximumConnections))
     pinseal_curl_multi_set_long(multi, CURLMOPT_MAXCONNECTS, max(1, configuration.maximumConnections))
@@ -53,6 +55,7 @@ final class TransferLoop: @unchecked Sendable {
 
   deinit {
     curl_multi_cleanup(multi)
+    curl_slist_free_all(pinnedNames)
   }
 
   /// Starts the thread.
@@ -140,7 +143,7 @@ final class TransferLoop: @unchecked Sendable {
       return transfer.fail(.protocolError, "out of memory")
     }
     let configured = transfer.configure(
-      handle, trust: trust, connectTimeout: connectTimeout, userAgent: userAgent)
+      handle, trust: trust, connectTimeout: connectTimeout, userAgent: userAgent, pinnedNames: pinnedNames)
     guard configured == CURLE_OK else {
       curl_easy_cleanup(handle)
       return transfer.fail(.invalidRequest, "libcurl: \(String(cString: curl_easy_strerror(configured)))")
