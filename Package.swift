@@ -69,7 +69,7 @@ let package = Package(
     module("Admission", ["Policy", "Verification", "Sigstore", "Crypto", "JSON", "Primitives", log], safe),
 
     // Wiring.
-    module("EmbeddedRegistry", ["HTTPServer", "OCI", "Sigstore", "Crypto", "JSON", "Primitives"], safe),
+    module("EmbeddedRegistry", ["HTTPServer", "HTTPClient", "OCI", "Sigstore", "Crypto", "JSON", "Primitives"], safe),
     module(
       "Webhook",
       [
