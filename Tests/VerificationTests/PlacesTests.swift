@@ -15,7 +15,9 @@ struct PlacesTests {
     let digest = scene.pushImage()
     try scene.sign(digest)
     let image = try #require(try await scene.verify(tag).image)
-    #expect(image.signature == VerifiedSignature(key: Keys.mine.publicKey.fingerprint, format: .simpleSigning, isLogged: false))
+    #expect(
+      image.signature
+        == VerifiedSignature(key: Keys.mine.publicKey.fingerprint, format: .simpleSigning, isLogged: false))
     #expect(image.pinnedKeepingTag == "ghcr.io/team/app:v1@\(digest)")
     #expect(image.pinnedByDigest == "ghcr.io/team/app@\(digest)")
   }
@@ -94,8 +96,10 @@ struct PlacesTests {
   @Test func `what looks like a signature is fetched first`() async throws {
     let scene = Scene { $0.concurrentFetches = 1 }
     let digest = scene.pushImage()
-    let sbom = scene.registry.push(scene.manifest(layers: [], artifactType: "application/spdx+json"), to: scene.repository)
-    scene.registry.refer([scene.descriptor(sbom, artifactType: "application/spdx+json")], to: digest, in: scene.repository)
+    let sbom = scene.registry.push(
+      scene.manifest(layers: [], artifactType: "application/spdx+json"), to: scene.repository)
+    scene.registry.refer(
+      [scene.descriptor(sbom, artifactType: "application/spdx+json")], to: digest, in: scene.repository)
     try scene.attach(to: digest, predicateType: "https://slsa.dev/provenance/v1")
     try scene.attach(to: digest)
     #expect(try await scene.verify(tag).image != nil)
@@ -103,10 +107,14 @@ struct PlacesTests {
   }
 
   @Test(arguments: [FakeRegistry.Call.Kind.referrers, .manifest])
-  func `a place that fails does not matter if the other has a good signature`(failing: FakeRegistry.Call.Kind) async throws {
+  func `a place that fails does not matter if the other has a good signature`(failing: FakeRegistry.Call.Kind)
+    async throws
+  {
     let digest = scene.pushImage()
     if failing == .referrers { try scene.sign(digest) } else { try scene.attach(to: digest) }
-    scene.registry.fail(.registryUnavailable) { $0.kind == failing && ($0.what.hasSuffix(".sig") || failing == .referrers) }
+    scene.registry.fail(.registryUnavailable) {
+      $0.kind == failing && ($0.what.hasSuffix(".sig") || failing == .referrers)
+    }
     #expect(try await scene.verify(tag).image != nil)
   }
 

@@ -17,7 +17,8 @@ struct RefusalTests {
     #expect(verdict.code == .signatureNotFound)
     #expect(
       verdict.message
-        == "no signature found: nothing at tag sha256-\(digest.hex).sig, nothing by the referrers API or its fallback tag")
+        == "no signature found: nothing at tag sha256-\(digest.hex).sig, nothing by the referrers API or its fallback tag"
+    )
   }
 
   @Test func `another key: the message counts, says where, and names the key that was wanted`() async throws {
@@ -34,13 +35,11 @@ struct RefusalTests {
     #expect(!verdict.message.contains("ghcr.io/team/app"), "who knows the container names the image")
   }
 
-  @Test func `several keys are named, three at most`() async throws {
+  @Test func `several keys are counted`() async throws {
     try scene.sign(scene.pushImage(), by: Keys.stranger)
-    let keys = try (0..<4).map { _ in try PrivateKey(generating: .ed25519) }
-    let message = try await scene.verify(tag, keys: keys).message
-    #expect(message.contains("none by any of the namespace's 4 keys (\(keys[0].publicKey.fingerprint.short), "))
-    #expect(message.contains(", …)"))
-    #expect(!message.contains(keys[3].publicKey.fingerprint.short))
+    let message = try await scene.verify(tag, keys: [Keys.mine, Keys.second]).message
+    #expect(message.contains("none by any of the namespace's 2 keys: "))
+    #expect(message.contains(Keys.second.publicKey.fingerprint.short))
   }
 
   @Test func `a signature over another digest is invalid`() async throws {
@@ -170,7 +169,9 @@ struct RefusalTests {
     #expect(try await scene.verify("ghcr.io/team/app").image?.pinnedKeepingTag == "ghcr.io/team/app@\(digest)")
   }
 
-  @Test func `a registry that would not say whether the image exists is no reason against a good signature, and none to remember it`()
+  @Test
+  func
+    `a registry that would not say whether the image exists is no reason against a good signature, and none to remember it`()
     async throws
   {
     let digest = scene.pushImage()

@@ -25,7 +25,9 @@ struct RoundTripTests {
       ])
   }
 
-  @Test func `a digest signed as cosign 2 does takes one round trip, in which the image is asked for as well`() async throws {
+  @Test func `a digest signed as cosign 2 does takes one round trip, in which the image is asked for as well`()
+    async throws
+  {
     let digest = scene.pushImage()
     try scene.sign(digest)
     let side = scene.registry.hold(opensAt: 3) { _ in true }

@@ -34,18 +34,10 @@ struct SingleFlightTests {
     let digest = scene.pushImage()
     try scene.sign(digest)
     let gate = scene.registry.hold { $0.kind == .resolve }
-    let started = Gate()
     let request = try scene.request(tag)
     await withTaskGroup(of: Verdict.self) { group in
-      for _ in 0..<10 {
-        group.addTask {
-          started.open()
-          return await scene.verifier.verify(request, deadline: scene.deadline)
-        }
-      }
-      await gate.arrivals(1)
-      // Whoever has not joined by now looks the tag up after the others: at most as many look-ups as that.
-      for _ in 0..<1000 { await Task.yield() }
+      for _ in 0..<10 { group.addTask { await scene.verifier.verify(request, deadline: scene.deadline) } }
+      await settle { scene.verifier.statistics.joined == 9 }
       gate.open()
       for await verdict in group { #expect(verdict.image != nil) }
     }
@@ -65,16 +57,15 @@ struct SingleFlightTests {
     let second = scene.pushImage("two", tag: nil)
     try scene.sign(second)
     let one = "ghcr.io/team/app@\(digest)"
-    let requests = [
-      try scene.request(one),
+    let another =
       switch difference {
       case .key: try scene.request(one, keys: [Keys.stranger])
       case .log: try scene.request(one, requiresLog: true)
       case .scope: try scene.request(one, scope: "another")
       case .repository: try scene.request("ghcr.io/team/copy@\(digest)")
       case .digest: try scene.request("ghcr.io/team/app@\(second)")
-      },
-    ]
+      }
+    let requests = [try scene.request(one), another]
     let both = scene.registry.hold(opensAt: 2) { $0.what.hasSuffix(".sig") }
     await withDiscardingTaskGroup { group in
       for request in requests {
