@@ -120,3 +120,15 @@ package struct Registry: Sendable {
 package func sha256(_ text: String) async throws -> String {
   "sha256:" + (try await command("sha256sum", [], input: text).checked().output.prefix(64))
 }
+
+extension Registry {
+  /// The digests of the manifests that refer to `digest`, by the referrers API.
+  package func referrers(_ repository: String, _ digest: String) async throws -> [String] {
+    let answer = try await curl("\(base)/v2/\(repository)/referrers/\(digest)", trust)
+    guard answer.status == 200,
+      let index = try JSONSerialization.jsonObject(with: Data(answer.body.utf8)) as? [String: Any],
+      let manifests = index["manifests"] as? [[String: Any]]
+    else { throw EndToEndFailure("\(address) answers for referrers with \(answer.status): \(answer.body)") }
+    return manifests.compactMap { $0["digest"] as? String }
+  }
+}
