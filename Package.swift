@@ -50,7 +50,7 @@ let package = Package(
 
     // Leaves.
     module("Primitives", [], common),
-    module("JSON", [], safe),
+    module("JSON", ["Primitives"], safe),
     module("Crypto", ["COpenSSL", "Primitives"], common),
     module("Telemetry", ["Primitives", log, metrics], common),
 
@@ -66,10 +66,10 @@ let package = Package(
     // Decisions.
     module("Policy", ["Sigstore", "Crypto", "Primitives"], safe),
     module("Verification", ["OCI", "Sigstore", "Crypto", "Primitives", log], safe),
-    module("Admission", ["Policy", "Verification", "JSON", "Primitives", log], safe),
+    module("Admission", ["Policy", "Verification", "Sigstore", "Crypto", "JSON", "Primitives", log], safe),
 
     // Wiring.
-    module("EmbeddedRegistry", ["HTTPServer", "OCI", "Sigstore", "Crypto", "JSON", "Primitives"], safe),
+    module("EmbeddedRegistry", ["HTTPServer", "HTTPClient", "OCI", "Sigstore", "Crypto", "JSON", "Primitives"], safe),
     module(
       "Webhook",
       [
@@ -100,7 +100,8 @@ let package = Package(
       "VerificationTests",
       ["Verification", "EmbeddedRegistry", "OCI", "Sigstore", "HTTPClient", "HTTPServer", "Crypto", "JSON", "Primitives"]),
     tests(
-      "AdmissionTests", ["Admission", "Policy", "Verification", "Crypto", "JSON", "Primitives", log],
+      "AdmissionTests",
+      ["Admission", "Policy", "Verification", "OCI", "Sigstore", "Crypto", "JSON", "Primitives", log],
       resources: [.copy("Reviews")]),
     tests(
       "WebhookTests",
