@@ -98,7 +98,10 @@ let package = Package(
     tests("PolicyTests", ["Policy", "Crypto", "Primitives"]),
     tests(
       "VerificationTests",
-      ["Verification", "EmbeddedRegistry", "OCI", "Sigstore", "HTTPClient", "HTTPServer", "Crypto", "JSON", "Primitives"]),
+      [
+        "Verification", "EmbeddedRegistry", "OCI", "Sigstore", "HTTPClient", "HTTPServer", "Crypto", "JSON",
+        "Primitives",
+      ]),
     tests(
       "AdmissionTests",
       ["Admission", "Policy", "Verification", "OCI", "Sigstore", "Crypto", "JSON", "Primitives", log],

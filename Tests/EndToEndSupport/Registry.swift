@@ -28,6 +28,11 @@ package struct TestImage: Sendable {
 package struct StoredManifest: Sendable {
   package let mediaType: String
   package let text: String
+
+  package init(mediaType: String, text: String) {
+    self.mediaType = mediaType
+    self.text = text
+  }
 }
 
 /// A registry, spoken to with curl.

@@ -100,3 +100,13 @@ package struct Metrics: Sendable {
     samples.contains { $0.series == name || $0.series.hasPrefix(name + "{") }
   }
 }
+
+extension Metrics {
+  /// Reviews that came in, both endpoints together.
+  package var reviews: Double { sum("pinseal_requests_total") }
+
+  /// Requests by the version of HTTP.
+  package func requests(http2: Bool) -> Double {
+    sum("pinseal_http_requests_total", "version=\"\(http2 ? "2" : "1.1")\"")
+  }
+}

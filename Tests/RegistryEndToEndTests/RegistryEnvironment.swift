@@ -53,7 +53,8 @@ struct RegistryEnvironment: Sendable {
       try write(htpasswd, to: "\(folder)/htpasswd")
 
       let embedded = try Server.start(
-        address: "127.0.0.1:0", tls: nil, handler: EmbeddedRegistry(), logger: Logger(label: "embedded"))
+        address: "127.0.0.1:0", tls: nil, limits: EmbeddedRegistry.serverLimits, handler: EmbeddedRegistry(),
+        logger: Logger(label: "embedded"))
       let tokenService = try await TokenService(login: login, in: folder)
       let tokenServer = try Server.start(
         address: "127.0.0.1:0",
