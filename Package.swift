@@ -98,7 +98,10 @@ let package = Package(
     tests("PolicyTests", ["Policy", "Crypto", "Primitives"]),
     tests(
       "VerificationTests",
-      ["Verification", "EmbeddedRegistry", "OCI", "Sigstore", "HTTPClient", "HTTPServer", "Crypto", "JSON", "Primitives"]),
+      [
+        "Verification", "EmbeddedRegistry", "OCI", "Sigstore", "HTTPClient", "HTTPServer", "Crypto", "JSON",
+        "Primitives",
+      ]),
     tests(
       "AdmissionTests",
       ["Admission", "Policy", "Verification", "OCI", "Sigstore", "Crypto", "JSON", "Primitives", log],
@@ -111,12 +114,11 @@ let package = Package(
       ]),
 
     // Real parts: cosign, registries, an API server. They run where scripts/test has put those tools.
+    .target(
+      name: "EndToEndSupport", dependencies: [subprocess], path: "Tests/EndToEndSupport", swiftSettings: common),
     tests(
       "RegistryEndToEndTests",
-      [
-        "Webhook", "EmbeddedRegistry", "Kubernetes", "HTTPServer", "HTTPClient", "Crypto", "JSON", "Primitives", log,
-        subprocess,
-      ]),
-    tests("ClusterEndToEndTests", ["EmbeddedRegistry", "HTTPServer", "HTTPClient", "Crypto", "JSON", "Primitives", log, subprocess]),
+      ["EndToEndSupport", "EmbeddedRegistry", "HTTPServer", "Crypto", "Primitives", log]),
+    tests("ClusterEndToEndTests", ["EndToEndSupport"]),
   ]
 )
