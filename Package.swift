@@ -52,7 +52,7 @@ let package = Package(
     module("Primitives", [], common),
     module("JSON", ["Primitives"], safe),
     module("Crypto", ["COpenSSL", "Primitives"], common),
-    module("Telemetry", ["Primitives", log, metrics], common),
+    module("Telemetry", ["JSON", "Primitives", log, metrics], common),
 
     // Transport.
     module("HTTPServer", ["CLinux", "COpenSSL", "CNghttp2", "Crypto", "Primitives", log], common),
@@ -86,9 +86,9 @@ let package = Package(
 
     // Unit tests.
     tests("PrimitivesTests", ["Primitives"]),
-    tests("JSONTests", ["JSON"]),
+    tests("JSONTests", ["JSON", "Primitives"]),
     tests("CryptoTests", ["Crypto", "Primitives"]),
-    tests("TelemetryTests", ["Telemetry", "Primitives", log, metrics]),
+    tests("TelemetryTests", ["Telemetry", "JSON", "Primitives", log, metrics]),
     tests("HTTPServerTests", ["HTTPServer", "Crypto", "Primitives", log]),
     tests("HTTPClientTests", ["HTTPClient", "HTTPServer", "Crypto", "Primitives"]),
     tests(
@@ -98,7 +98,10 @@ let package = Package(
     tests("PolicyTests", ["Policy", "Crypto", "Primitives"]),
     tests(
       "VerificationTests",
-      ["Verification", "EmbeddedRegistry", "OCI", "Sigstore", "HTTPClient", "HTTPServer", "Crypto", "JSON", "Primitives"]),
+      [
+        "Verification", "EmbeddedRegistry", "OCI", "Sigstore", "HTTPClient", "HTTPServer", "Crypto", "JSON",
+        "Primitives",
+      ]),
     tests(
       "AdmissionTests",
       ["Admission", "Policy", "Verification", "OCI", "Sigstore", "Crypto", "JSON", "Primitives", log],
@@ -111,12 +114,11 @@ let package = Package(
       ]),
 
     // Real parts: cosign, registries, an API server. They run where scripts/test has put those tools.
+    .target(
+      name: "EndToEndSupport", dependencies: [subprocess], path: "Tests/EndToEndSupport", swiftSettings: common),
     tests(
       "RegistryEndToEndTests",
-      [
-        "Webhook", "EmbeddedRegistry", "Kubernetes", "HTTPServer", "HTTPClient", "Crypto", "JSON", "Primitives", log,
-        subprocess,
-      ]),
-    tests("ClusterEndToEndTests", ["EmbeddedRegistry", "HTTPServer", "HTTPClient", "Crypto", "JSON", "Primitives", log, subprocess]),
+      ["EndToEndSupport", "EmbeddedRegistry", "HTTPServer", "Crypto", "Primitives", log]),
+    tests("ClusterEndToEndTests", ["EndToEndSupport"]),
   ]
 )
