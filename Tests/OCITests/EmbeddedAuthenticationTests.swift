@@ -77,11 +77,13 @@ import Testing
     // Several scopes, and a mount that both are needed for.
     let both = try token(
       await ask(
-        "GET", "/token?scope=repository:other:pull,push&scope=repository:team/app:pull", headers: Self.basic("all:pass:word")))
+        "GET", "/token?scope=repository:other:pull,push&scope=repository:team/app:pull",
+        headers: Self.basic("all:pass:word")))
     let blob = try ask.registry.put(blob: [7], repository: "team/app")
     let mount = "/v2/other/blobs/uploads/?mount=\(blob.digest)&from=team/app"
     #expect(await ask("POST", mount, headers: Self.bearer(both)).status == 201)
-    let one = try token(await ask("GET", "/token?scope=repository:other:pull,push", headers: Self.basic("all:pass:word")))
+    let one = try token(
+      await ask("GET", "/token?scope=repository:other:pull,push", headers: Self.basic("all:pass:word")))
     let blob2 = try ask.registry.put(blob: [8], repository: "team/app")
     let mount2 = "/v2/other/blobs/uploads/?mount=\(blob2.digest)&from=team/app"
     #expect(await ask("POST", mount2, headers: Self.bearer(one)).status == 202)
@@ -97,10 +99,12 @@ import Testing
 
   @Test func `an identity token is exchanged by an OAuth form`() async throws {
     let ask = try Self.asker(.bearer(realm: "https://auth.example/token"))
-    #expect(await ask("GET", "/v2/").header("www-authenticate")?.contains("realm=\"https://auth.example/token\"") == true)
+    #expect(
+      await ask("GET", "/v2/").header("www-authenticate")?.contains("realm=\"https://auth.example/token\"") == true)
     func post(_ form: String) async -> Response { await ask("POST", "/token", body: Array(form.utf8)) }
     let refreshed = try token(
-      await post("grant_type=refresh_token&refresh_token=refresh&service=s&client_id=c&scope=repository%3Aother%3Apull"))
+      await post("grant_type=refresh_token&refresh_token=refresh&service=s&client_id=c&scope=repository%3Aother%3Apull")
+    )
     #expect(await ask("GET", "/v2/other/manifests/v1", headers: Self.bearer(refreshed)).status == 200)
     _ = try token(await post("grant_type=password&username=reader&password=r&scope=repository:team/app:pull"))
     #expect(await post("grant_type=refresh_token&refresh_token=other").status == 401)

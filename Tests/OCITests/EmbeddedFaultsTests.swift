@@ -98,7 +98,8 @@ import Testing
     let get = try await transport.send(HTTPRequest(url: "https://r.example\(path)?x=1"), deadline: .after(.seconds(5)))
     #expect(get.status == 200 && Digest(hashing: get.body) == digest)
     #expect(registry.requests.last?.query == "x=1")
-    let head = try await transport.send(HTTPRequest(method: .head, url: "https://r.example\(path)"), deadline: .after(.seconds(5)))
+    let head = try await transport.send(
+      HTTPRequest(method: .head, url: "https://r.example\(path)"), deadline: .after(.seconds(5)))
     #expect(head.body.isEmpty && head.header("Content-Length") == String(get.body.count))
     let plain = HTTPRequest(url: "http://r.example\(path)", allowsPlainHTTP: true)
     #expect(try await transport.send(plain, deadline: .after(.seconds(5))).status == 200)

@@ -15,11 +15,14 @@ import Testing
     return configuration
   }
 
-  private func referrers(_ ask: Asker, _ repository: String, _ digest: Digest, _ query: String = "") async throws -> [Descriptor] {
+  private func referrers(_ ask: Asker, _ repository: String, _ digest: Digest, _ query: String = "") async throws
+    -> [Descriptor]
+  {
     let response = await ask("GET", "/v2/\(repository)/referrers/\(digest)\(query)")
     #expect(response.status == 200)
     let fetched = FetchedManifest(
-      digest: Digest(hashing: response.body), mediaType: try #require(response.header("content-type")), bytes: response.body)
+      digest: Digest(hashing: response.body), mediaType: try #require(response.header("content-type")),
+      bytes: response.body)
     guard case .index(let manifests, _, _) = try Manifest(parsing: fetched) else {
       Issue.record("not an index")
       return []
@@ -116,7 +119,8 @@ import Testing
         #"{"schemaVersion":2,"config":{"mediaType":"x/y","size":2,"digest":"\#(config.digest)"},"layers":[],"subject":{"mediaType":"x/y","size":1,"digest":"\#(image)"}}"#
           .utf8)
       let response = await ask(
-        "PUT", "/v2/a/manifests/\(Digest(hashing: body))", headers: [("content-type", ManifestMediaType.image)], body: body)
+        "PUT", "/v2/a/manifests/\(Digest(hashing: body))", headers: [("content-type", ManifestMediaType.image)],
+        body: body)
       #expect(response.status == 201)
       #expect(response.header("oci-subject") == (hasAPI ? image.description : nil))
       if hasAPI {
