@@ -1,3 +1,5 @@
+import Primitives
+
 /// The one pass over the text: an explicit stack, so no depth of nesting can exhaust the thread's own.
 struct Parser {
   private(set) var tape: [Entry] = []
@@ -288,11 +290,12 @@ extension Parser {
   }
 
   private func refuseDuplicatesByHash(in container: Int, _ text: Span<UInt8>) throws(JSONError) {
-    // Swift's hasher is seeded per process: chosen names cannot pile up in one bucket.
-    var seen: Set<String> = []
+    // Swift's hasher is seeded per process: chosen names cannot pile up in one bucket. Bytes, not strings: two names that
+    // are canonically equivalent in Unicode are still two names in JSON.
+    var seen: Set<[UInt8]> = []
     var index = container + 1
     while index < Int(tape[container].next) {
-      guard seen.insert(spelling(of: tape[index], text)).inserted else { throw duplicate(tape[index], text) }
+      guard seen.insert(Array(spelling(of: tape[index], text).utf8)).inserted else { throw duplicate(tape[index], text) }
       index = Int(tape[index + 1].next)
     }
   }
@@ -310,7 +313,7 @@ extension Parser {
   }
 
   private func duplicate(_ name: Entry, _ text: Span<UInt8>) -> JSONError {
-    let spelt = String(spelling(of: name, text).prefix(64))
+    let spelt = spelling(of: name, text).printable(limit: 64)
     return JSONError(.duplicateMember, at: Int(name.start), "member \"\(spelt)\" twice in one object, again at byte \(name.start)")
   }
 }

@@ -1,2 +1,0 @@
-/// The in-memory registry.
-public enum Skeleton {}

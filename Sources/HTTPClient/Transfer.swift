@@ -1,0 +1,206 @@
+import CCurl
+import Glibc
+import Primitives
+import Synchronization
+
+/// One exchange under way. Once submitted, all but `isCancelled` belongs to the loop's thread.
+final class Transfer: @unchecked Sendable {
+  typealias Continuation = CheckedContinuation<Result<HTTPResponse, HTTPClientError>, Never>
+
+  let id: UInt64
+  let request: HTTPRequest
+  let url: HTTPURL
+  /// Nil asks the host directly.
+  let proxy: String?
+  let deadline: Deadline
+  let isCancelled = Atomic<Bool>(false)
+
+  var continuation: Continuation?
+  var reader: ResponseReader
+  var refusedPlace: LocalPlace?
+  /// Freed with this object, after the handle has let go of it.
+  var headerList: UnsafeMutablePointer<curl_slist>?
+  let errorText = UnsafeMutablePointer<CChar>.allocate(capacity: Int(CURL_ERROR_SIZE))
+
+  init(id: UInt64, request: HTTPRequest, url: HTTPURL, proxy: String?, deadline: Deadline) {
+    self.id = id
+    self.request = request
+    self.url = url
+    self.proxy = proxy
+    self.deadline = deadline
+    reader = ResponseReader(maximumBodyBytes: max(0, request.maximumResponseBytes))
+    errorText.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))
+  }
+
+  deinit {
+    curl_slist_free_all(headerList)
+    errorText.deallocate()
+  }
+
+  func complete(_ result: Result<HTTPResponse, HTTPClientError>) {
+    continuation?.resume(returning: result)
+    continuation = nil
+  }
+
+  func fail(_ code: HTTPClientError.Code, _ reason: String) {
+    complete(.failure(HTTPClientError(code: code, description: "\(url.authority): \(reason)")))
+  }
+}
+
+extension Transfer {
+  /// Sets every option of a handle that is as good as new.
+  func configure(_ handle: UnsafeMutableRawPointer, trust: TrustMaterial, connectTimeout: Duration, userAgent: String)
+    -> CURLcode
+  {
+    var options = OptionSetter(handle: handle)
+    let context = Unmanaged.passUnretained(self).toOpaque()
+    options.set(CURLOPT_URL, url.description)
+    options.check(pinseal_curl_set_protocols(handle, request.allowsPlainHTTP ? 1 : 0))
+    options.set(CURLOPT_NOSIGNAL, 1)
+    options.check(pinseal_curl_set_quick_exit(handle))
+    options.set(CURLOPT_FOLLOWLOCATION, 0)
+    options.set(CURLOPT_PATH_AS_IS, 1)
+    options.set(CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_2TLS))
+    options.set(CURLOPT_HTTP_CONTENT_DECODING, 0)
+    options.set(CURLOPT_NETRC, 0)
+    options.set(CURLOPT_TCP_KEEPALIVE, 1)
+    options.set(CURLOPT_CONNECTTIMEOUT_MS, max(1, min(connectTimeout.milliseconds, Int(Int32.max))))
+    options.set(CURLOPT_ERRORBUFFER, pointer: errorText)
+    options.set(CURLOPT_PRIVATE, pointer: context)
+
+    // An empty name of a proxy, and an empty list of exceptions, keep libcurl from reading the environment itself.
+    options.set(CURLOPT_PROXY, proxy ?? "")
+    options.set(CURLOPT_NOPROXY, "")
+    options.set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1)
+
+    options.check(pinseal_curl_set_data_callback(handle, CURLOPT_WRITEFUNCTION, onBody))
+    options.set(CURLOPT_WRITEDATA, pointer: context)
+    options.check(pinseal_curl_set_data_callback(handle, CURLOPT_HEADERFUNCTION, onHeader))
+    options.set(CURLOPT_HEADERDATA, pointer: context)
+    if request.refusesLocalAddresses, proxy == nil {
+      options.check(pinseal_curl_set_socket_callback(handle, onSocket))
+      options.set(CURLOPT_OPENSOCKETDATA, pointer: context)
+    }
+    configureTrust(&options, trust)
+    configureMessage(&options, userAgent: userAgent)
+    return options.failure
+  }
+
+  private func configureTrust(_ options: inout OptionSetter, _ trust: TrustMaterial) {
+    options.set(CURLOPT_SSLVERSION, Int(CURL_SSLVERSION_TLSv1_2))
+    options.set(CURLOPT_SSL_VERIFYPEER, trust.verifiesPeer ? 1 : 0)
+    options.set(CURLOPT_SSL_VERIFYHOST, trust.verifiesPeer ? 2 : 0)
+    switch trust.authorities {
+    case .file(let name):
+      // Only a file alone is kept parsed; and the folder would be the system's, whatever the file is.
+      for option in [CURLOPT_CAINFO, CURLOPT_PROXY_CAINFO] { options.set(option, name) }
+      for option in [CURLOPT_CAPATH, CURLOPT_PROXY_CAPATH] { options.set(option, nil) }
+      options.check(pinseal_curl_set_authorities_cache(options.handle, 300))
+    case .blob(let blob):
+      for option in [CURLOPT_CAINFO, CURLOPT_CAPATH, CURLOPT_PROXY_CAINFO, CURLOPT_PROXY_CAPATH] {
+        options.set(option, nil)
+      }
+      options.set(CURLOPT_CAINFO_BLOB, blob)
+      options.set(CURLOPT_PROXY_CAINFO_BLOB, blob)
+    case .builtIn: break
+    }
+    if let certificate = trust.clientCertificate, let key = trust.clientKey {
+      options.set(CURLOPT_SSLCERT_BLOB, certificate)
+      options.set(CURLOPT_SSLCERTTYPE, "PEM")
+      options.set(CURLOPT_SSLKEY_BLOB, key)
+      options.set(CURLOPT_SSLKEYTYPE, "PEM")
+    }
+  }
+
+  private func configureMessage(_ options: inout OptionSetter, userAgent: String) {
+    switch request.method {
+    case .get: options.set(CURLOPT_HTTPGET, 1)
+    case .head: options.set(CURLOPT_NOBODY, 1)
+    case .delete where request.body.isEmpty: options.set(CURLOPT_CUSTOMREQUEST, request.method.rawValue)
+    case .post, .put, .patch, .delete:
+      options.set(CURLOPT_POST, 1)
+      options.set(CURLOPT_CUSTOMREQUEST, request.method.rawValue)
+      options.check(
+        pinseal_curl_set_offset(options.handle, CURLOPT_POSTFIELDSIZE_LARGE, curl_off_t(request.body.count)))
+      request.body.withUnsafeBytes { bytes in
+        // Copied; an empty body has no address of its own.
+        var nothing: UInt8 = 0
+        withUnsafeMutablePointer(to: &nothing) { empty in
+          let start = bytes.baseAddress.map { UnsafeMutableRawPointer(mutating: $0) } ?? UnsafeMutableRawPointer(empty)
+          options.set(CURLOPT_COPYPOSTFIELDS, pointer: start)
+        }
+      }
+    }
+    options.set(CURLOPT_USERAGENT, userAgent)
+    var lines = request.headers.map { $0.value.isEmpty ? "\($0.name);" : "\($0.name): \($0.value)" }
+    // No waiting for 100 Continue, and no media type that nobody gave.
+    lines.append("Expect:")
+    if !request.headers.contains(where: { $0.name.lowercased() == "content-type" }) { lines.append("Content-Type:") }
+    for line in lines {
+      guard let list = curl_slist_append(headerList, line) else {
+        options.check(CURLE_OUT_OF_MEMORY)
+        return
+      }
+      headerList = list
+    }
+    options.check(pinseal_curl_set_list(options.handle, CURLOPT_HTTPHEADER, headerList))
+  }
+}
+
+/// Sets options and remembers the first failure.
+private struct OptionSetter {
+  let handle: UnsafeMutableRawPointer
+  private(set) var failure = CURLE_OK
+
+  init(handle: UnsafeMutableRawPointer) { self.handle = handle }
+
+  mutating func check(_ code: CURLcode) {
+    if failure == CURLE_OK { failure = code }
+  }
+
+  mutating func set(_ option: CURLoption, _ value: Int) {
+    check(pinseal_curl_set_long(handle, option, value))
+  }
+
+  mutating func set(_ option: CURLoption, _ value: String?) {
+    check(pinseal_curl_set_string(handle, option, value))
+  }
+
+  mutating func set(_ option: CURLoption, pointer: UnsafeMutableRawPointer) {
+    check(pinseal_curl_set_pointer(handle, option, pointer))
+  }
+
+  mutating func set(_ option: CURLoption, _ blob: Blob) {
+    check(pinseal_curl_set_blob(handle, option, blob.bytes.baseAddress, blob.bytes.count))
+  }
+}
+
+// libcurl calls these on the loop's thread only, while the transfer is among the loop's.
+
+private func transfer(_ context: UnsafeMutableRawPointer) -> Transfer {
+  Unmanaged<Transfer>.fromOpaque(context).takeUnretainedValue()
+}
+
+private let onBody: pinseal_curl_data_callback = { data, size, count, context in
+  guard let data, let context else { return 0 }
+  let bytes = UnsafeRawBufferPointer(start: data, count: size &* count)
+  return transfer(context).reader.readBody(bytes) ? bytes.count : bytes.count &+ 1
+}
+
+private let onHeader: pinseal_curl_data_callback = { data, size, count, context in
+  guard let data, let context else { return 0 }
+  let bytes = UnsafeRawBufferPointer(start: data, count: size &* count)
+  return transfer(context).reader.readHeader(bytes) ? bytes.count : bytes.count &+ 1
+}
+
+private let onSocket: curl_opensocket_callback = { context, _, address in
+  guard let context, let address else { return -1 }
+  let place = withUnsafePointer(to: &address.pointee.addr) { IPAddress.bytes(of: $0) }
+    .flatMap { LocalPlace(address: $0) }
+  if let place {
+    transfer(context).refusedPlace = place
+    return -1
+  }
+  return socket(
+    address.pointee.family, address.pointee.socktype | Int32(SOCK_CLOEXEC.rawValue), address.pointee.protocol)
+}

@@ -1,0 +1,201 @@
+import CCurl
+import Glibc
+import Primitives
+import Synchronization
+
+/// libcurl's multi handle and the thread that alone drives it.
+///
+/// The thread and the client each hold this object; the multi handle ends with the last of them, so that
+/// `curl_multi_wakeup`, which any thread may call, never meets a dead one.
+final class TransferLoop: @unchecked Sendable {
+  private struct Inbox: Sendable {
+    var submitted: [Transfer] = []
+    var cancelled: [UInt64] = []
+    var isStopping = false
+  }
+
+  private struct Active {
+    let handle: UnsafeMutableRawPointer
+    let transfer: Transfer
+  }
+
+  private static let maximumIdleHandles = 32
+  private static let initialised = curl_global_init(Int(CURL_GLOBAL_DEFAULT))
+
+  private let multi: UnsafeMutableRawPointer
+  private let inbox = Locked(Inbox())
+  private let trust: TrustMaterial
+  private let connectTimeout: Duration
+  private let userAgent: String
+
+  // Of the loop's thread alone.
+  private var active: [UInt64: Active] = [:]
+  private var idle: [UnsafeMutableRawPointer] = []
+  private var earliest = Deadline(nanoseconds: .max)
+
+  init(_ configuration: HTTPClient.Configuration) throws(HTTPClientError) {
+    guard Self.initialised == CURLE_OK, let multi = curl_multi_init() else {
+      throw HTTPClientError(code: .invalidConfiguration, description: "libcurl cannot be initialised")
+    }
+    do throws(HTTPClientError) {
+      trust = try TrustMaterial(configuration)
+    } catch {
+      curl_multi_cleanup(multi)
+      throw error
+    }
+    self.multi = multi
+    connectTimeout = configuration.connectTimeout
+    userAgent = configuration.userAgent
+    pinseal_curl_multi_set_long(multi, CURLMOPT_MAX_HOST_CONNECTIONS, max(1, configuration.maximumConnectionsPerHost))
+    pinseal_curl_multi_set_long(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, max(1, configuration.maximumConnections))
+    pinseal_curl_multi_set_long(multi, CURLMOPT_MAXCONNECTS, max(1, configuration.maximumConnections))
+  }
+
+  deinit {
+    curl_multi_cleanup(multi)
+  }
+
+  /// Starts the thread.
+  func start() throws(HTTPClientError) {
+    let context = Unmanaged.passRetained(self)
+    var thread = pthread_t()
+    var attributes = pthread_attr_t()
+    pthread_attr_init(&attributes)
+    defer { pthread_attr_destroy(&attributes) }
+    pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
+    let failure = pthread_create(
+      &thread, &attributes,
+      { context in
+        guard let context else { return nil }
+        Unmanaged<TransferLoop>.fromOpaque(context).takeRetainedValue().run()
+        return nil
+      }, context.toOpaque())
+    guard failure == 0 else {
+      context.release()
+      throw HTTPClientError(
+        code: .invalidConfiguration, description: "no thread for HTTP: \(String(cString: strerror(failure)))")
+    }
+  }
+
+  /// Hands a transfer with its continuation over.
+  func submit(_ transfer: Transfer) {
+    inbox.withLock { $0.submitted.append(transfer) }
+    curl_multi_wakeup(multi)
+  }
+
+  /// Gives the transfer up if it still is under way.
+  func cancel(_ transfer: Transfer) {
+    // The mark comes first: a transfer that the thread has yet to take up is met by it.
+    transfer.isCancelled.store(true, ordering: .sequentiallyConsistent)
+    inbox.withLock { $0.cancelled.append(transfer.id) }
+    curl_multi_wakeup(multi)
+  }
+
+  /// Gives all transfers up and ends the thread.
+  func stop() {
+    inbox.withLock { $0.isStopping = true }
+    curl_multi_wakeup(multi)
+  }
+
+  // MARK: On the thread
+
+  private func run() {
+    // Signals are for other threads; a peer that hangs up must not send one.
+    var signals = sigset_t()
+    sigfillset(&signals)
+    pthread_sigmask(SIG_BLOCK, &signals, nil)
+    while true {
+      var work = Inbox()
+      inbox.withLock { inbox in
+        work = inbox
+        inbox.submitted = []
+        inbox.cancelled = []
+      }
+      for transfer in work.submitted { begin(transfer) }
+      for id in work.cancelled { giveUp(id, .cancelled) { _ in "the request was cancelled" } }
+      if work.isStopping { break }
+      var running: Int32 = 0
+      let performed = curl_multi_perform(multi, &running)
+      collect()
+      expire()
+      if performed != CURLM_OK {
+        failAll(.connectionLost, "libcurl: \(String(cString: curl_multi_strerror(performed)))")
+      }
+      let wait = min(earliest.remaining, .seconds(60))
+      // Rounded up: a millisecond early would spin.
+      let polled = curl_multi_poll(multi, nil, 0, Int32(truncatingIfNeeded: wait.milliseconds + 1), nil)
+      if polled != CURLM_OK { usleep(10_000) }
+    }
+    failAll(.cancelled, "the client was closed")
+    for handle in idle { curl_easy_cleanup(handle) }
+    idle = []
+  }
+
+  private func begin(_ transfer: Transfer) {
+    if transfer.isCancelled.load(ordering: .sequentiallyConsistent) {
+      return transfer.fail(.cancelled, "the request was cancelled")
+    }
+    if transfer.deadline.hasPassed { return transfer.fail(.timedOut, "timed out before the request was begun") }
+    guard let handle = idle.popLast() ?? curl_easy_init() else {
+      return transfer.fail(.protocolError, "out of memory")
+    }
+    let configured = transfer.configure(
+      handle, trust: trust, connectTimeout: connectTimeout, userAgent: userAgent)
+    guard configured == CURLE_OK else {
+      curl_easy_cleanup(handle)
+      return transfer.fail(.invalidRequest, "libcurl: \(String(cString: curl_easy_strerror(configured)))")
+    }
+    active[transfer.id] = Active(handle: handle, transfer: transfer)
+    let added = curl_multi_add_handle(multi, handle)
+    guard added == CURLM_OK else {
+      active[transfer.id] = nil
+      curl_easy_cleanup(handle)
+      return transfer.fail(.protocolError, "libcurl: \(String(cString: curl_multi_strerror(added)))")
+    }
+    earliest = min(earliest, transfer.deadline)
+  }
+
+  private func collect() {
+    var left: Int32 = 0
+    while let message = curl_multi_info_read(multi, &left) {
+      guard message.pointee.msg == CURLMSG_DONE, let handle = message.pointee.easy_handle else { continue }
+      var context: UnsafeMutableRawPointer?
+      pinseal_curl_get_pointer(handle, CURLINFO_PRIVATE, &context)
+      guard let context, let entry = active[Unmanaged<Transfer>.fromOpaque(context).takeUnretainedValue().id]
+      else { continue }
+      let result = entry.transfer.result(of: message.pointee.data.result, handle)
+      release(entry)
+      entry.transfer.complete(result)
+    }
+  }
+
+  /// Transfers that wait for a free connection have no time-out in libcurl: the deadlines are kept here.
+  private func expire() {
+    guard earliest.hasPassed else { return }
+    let now = Deadline.now
+    for (id, entry) in active where entry.transfer.deadline <= now {
+      giveUp(id, .timedOut) { "timed out \(entry.transfer.step($0))" }
+    }
+    earliest = active.values.map(\.transfer.deadline).min() ?? Deadline(nanoseconds: .max)
+  }
+
+  private func giveUp(_ id: UInt64, _ code: HTTPClientError.Code, _ reason: (UnsafeMutableRawPointer) -> String) {
+    guard let entry = active[id] else { return }
+    let text = reason(entry.handle)
+    release(entry)
+    entry.transfer.fail(code, text)
+  }
+
+  private func failAll(_ code: HTTPClientError.Code, _ reason: String) {
+    for id in active.keys { giveUp(id, code) { _ in reason } }
+  }
+
+  /// Takes the handle back; its connection stays in the multi handle's pool if it is still good.
+  private func release(_ entry: Active) {
+    active[entry.transfer.id] = nil
+    curl_multi_remove_handle(multi, entry.handle)
+    guard idle.count < Self.maximumIdleHandles else { return curl_easy_cleanup(entry.handle) }
+    curl_easy_reset(entry.handle)
+    idle.append(entry.handle)
+  }
+}

@@ -1,0 +1,19 @@
+/// Finds credentials when (and only when) a registry must be asked. The first source with a match wins.
+public protocol CredentialsProviding: Sendable {
+  /// In order of precedence. `notes` says what could not be used and why (a missing Secret, a wrong type), for refusal
+  /// messages.
+  func credentials() async -> (sources: [RegistryCredentials], notes: [String])
+  /// Who this is for: look-ups are shared only among equal scopes (namespace and Secret names and versions). Known
+  /// without waiting.
+  var scope: String { get }
+}
+
+/// No credentials at all: anonymous.
+public struct AnonymousCredentials: CredentialsProviding {
+  /// The one there is.
+  public init() {}
+  /// None.
+  public func credentials() async -> (sources: [RegistryCredentials], notes: [String]) { ([], []) }
+  /// The same for everybody.
+  public var scope: String { "" }
+}
