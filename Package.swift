@@ -52,7 +52,7 @@ let package = Package(
     module("Primitives", [], common),
     module("JSON", ["Primitives"], safe),
     module("Crypto", ["COpenSSL", "Primitives"], common),
-    module("Telemetry", ["Primitives", log, metrics], common),
+    module("Telemetry", ["JSON", "Primitives", log, metrics], common),
 
     // Transport.
     module("HTTPServer", ["CLinux", "COpenSSL", "CNghttp2", "Crypto", "Primitives", log], common),
@@ -86,9 +86,9 @@ let package = Package(
 
     // Unit tests.
     tests("PrimitivesTests", ["Primitives"]),
-    tests("JSONTests", ["JSON"]),
+    tests("JSONTests", ["JSON", "Primitives"]),
     tests("CryptoTests", ["Crypto", "Primitives"]),
-    tests("TelemetryTests", ["Telemetry", "Primitives", log, metrics]),
+    tests("TelemetryTests", ["Telemetry", "JSON", "Primitives", log, metrics]),
     tests("HTTPServerTests", ["HTTPServer", "Crypto", "Primitives", log]),
     tests("HTTPClientTests", ["HTTPClient", "HTTPServer", "Crypto", "Primitives"]),
     tests(
