@@ -17,18 +17,18 @@ import Verification
 @Suite struct WebhookServiceTests {
   let registry = EmbeddedRegistry()
   let key: PrivateKey
-  let folder: TemporaryFolder
   let authority: IssuedCertificate
 
   init() throws {
     key = try PrivateKey(generating: .p256)
-    folder = try TemporaryFolder(name: "pinseal-webhook-tests")
     authority = try .authority(commonName: "test authority")
   }
 
   private func withWebhook(
     annotations: [String: String] = [:], _ body: (Webhook) async throws -> Void
   ) async throws {
+    let folder = try TemporaryFolder(name: "pinseal-webhook-tests")
+    defer { folder.remove() }
     let leaf = try authority.issueLeaf(commonName: "pinseal", dnsNames: ["localhost"], ipAddresses: ["127.0.0.1"])
     let tls = TLSConfiguration(
       certificateFile: try folder.write("tls.crt", leaf.certificatePEM),
@@ -39,7 +39,8 @@ import Verification
     var all = ["image-verification": "enabled", "ignore-tlog": "true", "public-key": key.publicKey.pem]
     all.merge(annotations) { $1 }
     let cluster = FakeCluster([
-      Namespace(name: "shop", annotations: Dictionary(uniqueKeysWithValues: all.map { ("pinseal.dev/" + $0.key, $0.value) }))
+      Namespace(
+        name: "shop", annotations: Dictionary(uniqueKeysWithValues: all.map { ("pinseal.dev/" + $0.key, $0.value) }))
     ])
     let service = try WebhookService(
       configuration, cluster: cluster,
@@ -52,11 +53,9 @@ import Verification
       try await body(Webhook(service: service, client: try HTTPClient(http)))
     } catch {
       await service.drain()
-      folder.remove()
       throw error
     }
     await service.drain()
-    folder.remove()
   }
 
   private func signedImage(_ format: SignatureFormat = .signatureTag) throws -> Digest {
@@ -66,7 +65,9 @@ import Verification
   }
 
   @Test(arguments: SignatureFormat.allCases)
-  func `a signed image is pinned, and its second pass changes nothing and asks nobody`(format: SignatureFormat) async throws {
+  func `a signed image is pinned, and its second pass changes nothing and asks nobody`(format: SignatureFormat)
+    async throws
+  {
     let digest = try signedImage(format)
     try await withWebhook { webhook in
       let first = try await webhook.mutate("registry.example/team/app:v1")
@@ -79,7 +80,9 @@ import Verification
       #expect(third.isAllowed && third.patchedImages.isEmpty)
       #expect(registry.requests.count == asked)
       let metrics = try await webhook.metrics()
-      #expect(metrics.contains(#"pinseal_decisions_total{decision="pinned",endpoint="mutate"} 1"#) || metrics.contains(#"pinseal_decisions_total{endpoint="mutate",decision="pinned"} 1"#))
+      #expect(
+        metrics.contains(#"pinseal_decisions_total{decision="pinned",endpoint="mutate"} 1"#)
+          || metrics.contains(#"pinseal_decisions_total{endpoint="mutate",decision="pinned"} 1"#))
       #expect(metrics.contains("pinseal_fact_cache_entries 1"))
       #expect(!metrics.contains("shop") && !metrics.contains("team/app"))
     }
@@ -100,7 +103,9 @@ import Verification
     }
   }
 
-  @Test func `without ignore-tlog a signature with no log proof is refused, and the message names the annotation`() async throws {
+  @Test func `without ignore-tlog a signature with no log proof is refused, and the message names the annotation`()
+    async throws
+  {
     _ = try signedImage()
     try await withWebhook(annotations: ["ignore-tlog": "false"]) { webhook in
       let answer = try await webhook.mutate("registry.example/team/app:v1")
@@ -126,7 +131,9 @@ import Verification
     ("GET", "/mutate", "application/json", 405), ("POST", "/", "application/json", 404),
     ("POST", "/mutate", "text/plain", 415), ("POST", "/mutate", "application/json", 400),
   ])
-  func `what is no review is answered by its HTTP status`(method: String, path: String, type: String, status: Int) async throws {
+  func `what is no review is answered by its HTTP status`(method: String, path: String, type: String, status: Int)
+    async throws
+  {
     try await withWebhook { webhook in
       let response = try await webhook.send(method, path, type: type, body: Array("{}".utf8))
       #expect(response.status == status)
