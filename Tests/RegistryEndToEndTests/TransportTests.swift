@@ -12,7 +12,11 @@ extension RegistryTests {
   func `curl is answered over HTTP/1.1 and HTTP/2`(transport: Webhook.Transport) async throws {
     let environment = try RegistryEnvironment.current()
     let image = try await signedImage(environment)
+    let before = try await environment.webhook.metrics()
     let answer = try await environment.webhook.review(Review(image.tagged, in: "key-p256"), over: transport)
+    let after = try await environment.webhook.metrics()
+    #expect(after.reviews(http2: transport == .http2) == before.reviews(http2: transport == .http2) + 1)
+    #expect(after.reviews(http2: transport == .http1) == before.reviews(http2: transport == .http1))
     #expect(answer.version == (transport == .http1 ? "1.1" : "2"))
     #expect(answer.image() == image.pinned, "\(answer)")
   }
