@@ -103,6 +103,7 @@ import Testing
     Refusal("OpenPGP", block(filler, "PGP PUBLIC KEY BLOCK"), "OpenPGP keys do not make Sigstore signatures"),
     Refusal("SSH2", block(filler, "SSH2 PUBLIC KEY"), "\"SSH2 PUBLIC KEY\" is no public key"),
     Refusal("lower case", block(filler, "public key"), "expected PUBLIC KEY or RSA PUBLIC KEY"),
+    Refusal("Kelvin sign", p256.replacing("KEY", with: "\u{212A}EY"), "is no public key"),
     Refusal("EC public", block(filler, "EC PUBLIC KEY"), "expected PUBLIC KEY or RSA PUBLIC KEY"),
     Refusal("control characters", block(filler, "\u{1B}[31mKEY"), "a PEM block \"\\u{1b}[31mKEY\""),
     Refusal("long label", block(filler, String(repeating: "X", count: 5000)), "XXX…\" is no public key"),
@@ -346,6 +347,6 @@ import Testing
     let error = try #require(throws: KeyError.self) {
       try PublicKey.parsePEM(Self.p256 + Self.ed25519, maximumCount: 1)
     }
-    #expect(error.description == "more than 1 keys")
+    #expect(error.description == "more than one key")
   }
 }
