@@ -197,6 +197,9 @@ struct Judgement: Sendable {
   /// What is wrong with a verdict that does not belong to its image; nil where it does, as it always should.
   private static func fault(in verified: VerifiedImage, of image: Image) -> String? {
     guard verified.image.literal.utf8.elementsEqual(image.literal.utf8) else { return "its verdict is about another image" }
+    guard (try? Digest(parsing: verified.digest)) != nil else {
+      return "its digest is \(verified.digest.printable(limit: 160)), which is none"
+    }
     if let digest = image.requested?.digest, digest != verified.digest {
       return "it names the digest \(digest), and \(verified.digest.printable(limit: 160)) was verified"
     }
