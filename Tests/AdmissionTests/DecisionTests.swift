@@ -14,7 +14,8 @@ import Verification
     review.initContainers = [("i", "registry.example/init:v1")]
     review.volumes = [("data", nil), ("model", "registry.example/model:v1")]
     let ephemeral = Tree.object([("name", .string("e")), ("image", .string("registry.example/debug:v1"))])
-    let body = review.tree.adding("ephemeralContainers", .array([ephemeral]), at: .at("request.object.spec.template.spec"))
+    let body = review.tree.adding(
+      "ephemeralContainers", .array([ephemeral]), at: .at("request.object.spec.template.spec"))
     let answer = try await ask(body.bytes, policy: try .test(), verifier: .verifyingAll())
     let digest = "@" + FakeVerifier.digest
     #expect(
@@ -44,7 +45,9 @@ import Verification
 
   @Test func `an image in several places is verified once and pinned in each`() async throws {
     var review = TestReview()
-    review.containers = [("a", "registry.example/db:v1"), ("b", "registry.example/db:v1"), ("c", "registry.example/db:v2")]
+    review.containers = [
+      ("a", "registry.example/db:v1"), ("b", "registry.example/db:v1"), ("c", "registry.example/db:v2"),
+    ]
     let verifier = FakeVerifier.verifyingAll()
     let answer = try await ask(review.body, policy: try .test(), verifier: verifier)
     #expect(answer.replaced.count == 3)
@@ -54,7 +57,8 @@ import Verification
   @Test func `one message says all that is wrong`() async throws {
     var review = TestReview()
     review.containers = [
-      ("a", "registry.example/db:v1"), ("b", "registry.example/db:v1"), ("c", "registry.example/good:v1"), ("d", "UPPER"),
+      ("a", "registry.example/db:v1"), ("b", "registry.example/db:v1"), ("c", "registry.example/good:v1"),
+      ("d", "UPPER"),
       ("e", nil),
     ]
     let verifier = FakeVerifier([
@@ -67,7 +71,8 @@ import Verification
     let parts = answer.message.components(separatedBy: "; ")
     #expect(
       parts.first
-        == "SIGNATURE_KEY_MISMATCH: container a, container b, image registry.example/db:v1: 2 signatures found, by another key")
+        == "SIGNATURE_KEY_MISMATCH: container a, container b, image registry.example/db:v1: 2 signatures found, by another key"
+    )
     #expect(answer.message.contains("; IMAGE_REFERENCE_INVALID: container d, image UPPER: "))
     #expect(answer.message.hasSuffix("; OBJECT_INVALID: container e: it names no image"))
     #expect(answer.patch == nil)
@@ -75,7 +80,9 @@ import Verification
 
   @Test func `Warn pins what is verified and warns about the rest`() async throws {
     var review = TestReview()
-    review.containers = [("a", "registry.example/bad:v1"), ("b", "registry.example/good:v1"), ("c", nil), ("d", "UPPER")]
+    review.containers = [
+      ("a", "registry.example/bad:v1"), ("b", "registry.example/good:v1"), ("c", nil), ("d", "UPPER"),
+    ]
     let verifier = FakeVerifier(["registry.example/good:v1": .verified(digest: FakeVerifier.digest)])
     let answer = try await ask(review.body, policy: try .test(failurePolicy: .warn), verifier: verifier)
     #expect(answer.isAllowed)
@@ -85,7 +92,8 @@ import Verification
     #expect(answer.warnings.count == 3)
     #expect(
       answer.warnings.first
-        == "SIGNATURE_NOT_FOUND: container a, image registry.example/bad:v1 let in unverified (failure-policy Warn): no signature found")
+        == "SIGNATURE_NOT_FOUND: container a, image registry.example/bad:v1 let in unverified (failure-policy Warn): no signature found"
+    )
     #expect(answer.response?["status"] == nil)
   }
 
@@ -141,7 +149,8 @@ import Verification
 
   @Test func `annotations without effect are warned about where verification is off`() async throws {
     let off = NamespacePolicy.off(warning: "pinseal.dev/public-key does nothing\nwithout image-verification")
-    let answer = try await ask(TestReview().body, policies: FakePolicies(known: off, read: off), verifier: FakeVerifier())
+    let answer = try await ask(
+      TestReview().body, policies: FakePolicies(known: off, read: off), verifier: FakeVerifier())
     #expect(answer.answer.decision == .skipped)
     #expect(answer.warnings == [#"pinseal.dev/public-key does nothing\u{a}without image-verification"#])
   }
@@ -159,7 +168,9 @@ import Verification
     Unchanged(old: ["a": "r.example/x:1"], new: ["a": "r.example/x:2"], passes: false),
     Unchanged(old: ["a": "r.example/x:1"], new: ["b": "r.example/x:1"], passes: false),
     Unchanged(old: ["a": "r.example/x:1"], new: ["a": "r.example/x:1", "b": "r.example/x:1"], passes: false),
-    Unchanged(old: ["a": "r.example/x:1", "b": "r.example/y:1"], new: ["a": "r.example/y:1", "b": "r.example/x:1"], passes: false),
+    Unchanged(
+      old: ["a": "r.example/x:1", "b": "r.example/y:1"], new: ["a": "r.example/y:1", "b": "r.example/x:1"],
+      passes: false),
     Unchanged(old: ["a": "r.example/x:1", "b": "r.example/y:1"], new: ["b": "r.example/y:1"], passes: true),
     Unchanged(old: ["a": "r.example/x:1@\(FakeVerifier.digest)"], new: ["a": "r.example/x:1"], passes: false),
     Unchanged(old: [:], new: ["": "r.example/x:1"], passes: false),
@@ -195,7 +206,8 @@ import Verification
   }
 
   @Test(arguments: ["same", "other"])
-  func `a definitive refusal of an unchanged image counts where the template changes`(_ annotation: String) async throws {
+  func `a definitive refusal of an unchanged image counts where the template changes`(_ annotation: String) async throws
+  {
     var review = TestReview(operation: "UPDATE")
     review.oldContainers = review.containers
     review.templateAnnotation = annotation

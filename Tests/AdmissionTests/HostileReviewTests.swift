@@ -32,7 +32,8 @@ import Testing
     Body("uid empty", review(#"{"uid":"",\#(kind),"operation":"CREATE","object":{}}"#)),
     Body("uid endless", review(#"{"uid":"\#(String(repeating: "u", count: 300))",\#(kind),"operation":"CREATE"}"#)),
     Body("kind text", review(#"{"uid":"u","kind":"StatefulSet","operation":"CREATE"}"#)),
-    Body("kind without group", review(#"{"uid":"u","kind":{"version":"v1","kind":"StatefulSet"},"operation":"CREATE"}"#)),
+    Body(
+      "kind without group", review(#"{"uid":"u","kind":{"version":"v1","kind":"StatefulSet"},"operation":"CREATE"}"#)),
     Body("operation null", review(#"{"uid":"u",\#(kind),"operation":null}"#)),
     Body("operation number", review(#"{"uid":"u",\#(kind),"operation":3}"#)),
     Body("namespace number", review(#"{"uid":"u",\#(kind),"operation":"CREATE","namespace":5}"#)),
@@ -47,7 +48,9 @@ import Testing
     Body("NUL", bytes: [0]),
     Body("10,000 arrays", String(repeating: "[", count: 10_000) + String(repeating: "]", count: 10_000)),
     Body("10,000 objects", String(repeating: #"{"a":"#, count: 10_000) + "1" + String(repeating: "}", count: 10_000)),
-    Body("a nested object", review(String(repeating: #"{"uid":"#, count: 10_000) + "1" + String(repeating: "}", count: 10_000))),
+    Body(
+      "a nested object",
+      review(String(repeating: #"{"uid":"#, count: 10_000) + "1" + String(repeating: "}", count: 10_000))),
     Body("a truncated review", String(review(#"{"uid":"u",\#(kind),"operation":"DELETE"}"#).dropLast(3))),
     Body("too large", bytes: Array(repeating: 0x20, count: (3 << 20) + 1)),
     Body("a million values", "[" + String(repeating: "1,", count: 1_000_000) + "1]"),
@@ -85,11 +88,13 @@ import Testing
     Refused("no object", "request.object", "null", "holds no object"),
     Refused("an object that is text", "request.object", #""x""#, "holds no object"),
     Refused("an object of another kind", "request.object.kind", #""Deployment""#, "kind is not StatefulSet"),
-    Refused("an object of another version", "request.object.apiVersion", #""apps/v1beta1""#, "apiVersion is not apps/v1"),
+    Refused(
+      "an object of another version", "request.object.apiVersion", #""apps/v1beta1""#, "apiVersion is not apps/v1"),
     Refused("no namespace", "request.namespace", #""""#, "expected the name of a namespace"),
     Refused("a namespace that is a path", "request.namespace", #""../kube""#, "expected the name of a namespace"),
     Refused("a namespace in capitals", "request.namespace", #""HK""#, "expected the name of a namespace"),
-    Refused("another namespace in the object", "request.object.metadata.namespace", #""other""#, "is not the request's"),
+    Refused(
+      "another namespace in the object", "request.object.metadata.namespace", #""other""#, "is not the request's"),
     Refused("a numeric namespace in the object", "request.object.metadata.namespace", "1", "is not the request's"),
     Refused("no specification", "request.object.spec", "null", "expected object"),
     Refused("a template that is an array", "request.object.spec.template", "[]", "expected object"),
@@ -98,7 +103,8 @@ import Testing
     Refused("containers null", "request.object.spec.template.spec.containers", "null", "is empty"),
     Refused("a container that is text", "request.object.spec.template.spec.containers.0", #""x""#, "expected object"),
     Refused("a numeric image", "request.object.spec.template.spec.containers.0.image", "1", "expected string"),
-    Refused("an image that is an object", "request.object.spec.template.spec.containers.0.image", "{}", "expected string"),
+    Refused(
+      "an image that is an object", "request.object.spec.template.spec.containers.0.image", "{}", "expected string"),
     Refused("a numeric name", "request.object.spec.template.spec.containers.0.name", "1", "expected string"),
     Refused("initContainers text", "request.object.spec.template.spec.initContainers", #""x""#, "expected array"),
   ]
@@ -145,7 +151,8 @@ import Testing
   }
 
   @Test func `an empty subresource is none`() async throws {
-    let body = try Tree(try Reviews.body("03-update-apply-image")).adding("subResource", .string(""), at: .at("request"))
+    let body = try Tree(try Reviews.body("03-update-apply-image")).adding(
+      "subResource", .string(""), at: .at("request"))
     let answer = try await ask(body.bytes, policy: try .test(), verifier: FakeVerifier())
     #expect(!answer.isAllowed)
   }
@@ -160,7 +167,8 @@ import Testing
   }
 
   @Test func `an old object in a creation makes no image an old one`() async throws {
-    let body = try Tree(try Reviews.body("08-update-label-only")).setting(.at("request.operation"), to: .string("CREATE"))
+    let body = try Tree(try Reviews.body("08-update-label-only")).setting(
+      .at("request.operation"), to: .string("CREATE"))
     let verifier = FakeVerifier(otherwise: .refused(.registryUnavailable, "away"))
     #expect(!(try await ask(body.bytes, policy: try .test(), verifier: verifier)).isAllowed)
   }

@@ -11,7 +11,9 @@ import Testing
   static let replacements = ["null", "true", "7", #""x""#, "[]", "{}"]
 
   @Test(
-    arguments: ["02-create-apply", "03-update-apply-image", "12-update-rollout-restart", "16-update-image-while-terminating"],
+    arguments: [
+      "02-create-apply", "03-update-apply-image", "12-update-rollout-restart", "16-update-image-while-terminating",
+    ],
     [Endpoint.mutate, .validate])
   func `no mutation of a review lets an unverified image in`(_ name: String, _ endpoint: Endpoint) async throws {
     let original = try Tree(try Reviews.body(name))
@@ -30,11 +32,12 @@ import Testing
         guard answer.isAllowed else { continue }
         let final = try finalImages(variant, answer)
         let old = try images(variant[.at("request.oldObject")])
-        let isTerminating = if case .text(let text)? = variant[.at("request.oldObject.metadata.deletionTimestamp")] {
-          text.hasPrefix("\"")
-        } else {
-          false
-        }
+        let isTerminating =
+          if case .text(let text)? = variant[.at("request.oldObject.metadata.deletionTimestamp")] {
+            text.hasPrefix("\"")
+          } else {
+            false
+          }
         for (place, image) in final where !isTerminating {
           let isGood = image == good || image == good + "@" + FakeVerifier.digest
           #expect(isGood || old[place] == image, "\(path) let \(image) in")

@@ -59,7 +59,8 @@ import Testing
     Check(patch: #"[{"op":"replace","path":"/c/1","value":"pinned"}]"#, isGood: false),
     Check(patch: #"[]"#, isGood: false),
     Check(
-      patch: #"[{"op":"replace","path":"/c/0","value":"pinned"},{"op":"replace","path":"/d","value":"x"}]"#, isGood: false),
+      patch: #"[{"op":"replace","path":"/c/0","value":"pinned"},{"op":"replace","path":"/d","value":"x"}]"#,
+      isGood: false),
   ])
   func `a patch that is not the one that was meant is found out`(_ row: Check) throws {
     let object = try document(#"{"c":["image","other"],"d":"keep"}"#)

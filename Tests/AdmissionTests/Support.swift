@@ -115,7 +115,9 @@ final class FakeVerifier: ImageVerifying {
     case .refused(let code, let message): return .refused(Refusal(code, message))
     case .hangs: return .refused(Refusal(.deadlineExceeded, "time ran out"))
     case .confused(let literal):
-      guard let other = try? RequestedImage(parsing: literal) else { return .refused(Refusal(.internalError, "no image")) }
+      guard let other = try? RequestedImage(parsing: literal) else {
+        return .refused(Refusal(.internalError, "no image"))
+      }
       let signature = VerifiedSignature(key: Keys.one.fingerprint, format: .bundle, isLogged: false)
       return .verified(VerifiedImage(image: other, digest: Self.digest, signature: signature, fromCache: fromCache))
     }

@@ -150,7 +150,9 @@ struct TestReview {
     if !initContainers.isEmpty { specification.append(("initContainers", list(initContainers))) }
     if !volumes.isEmpty {
       let volumes = volumes.map { volume -> Tree in
-        guard let image = volume.image else { return .object([("name", .string(volume.name)), ("emptyDir", .object([]))]) }
+        guard let image = volume.image else {
+          return .object([("name", .string(volume.name)), ("emptyDir", .object([]))])
+        }
         return .object([
           ("name", .string(volume.name)),
           ("image", .object([("reference", .string(image)), ("pullPolicy", .string("Always"))])),

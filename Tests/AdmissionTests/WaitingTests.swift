@@ -50,7 +50,8 @@ import Testing
 
   @Test(arguments: [
     Query(query: "timeout=10s", budget: .milliseconds(9500)), Query(query: "", budget: .milliseconds(7500)),
-    Query(query: "timeout=1m30s", budget: .milliseconds(29500)), Query(query: "timeout=500ms", budget: .milliseconds(250)),
+    Query(query: "timeout=1m30s", budget: .milliseconds(29500)),
+    Query(query: "timeout=500ms", budget: .milliseconds(250)),
     Query(query: "timeout=1s", budget: .milliseconds(500)), Query(query: "timeout=1.5s", budget: .milliseconds(1000)),
     Query(query: "timeout=0", budget: .milliseconds(50)), Query(query: "timeout=1ns", budget: .milliseconds(50)),
     Query(query: "a=b&timeout=5s&timeout=9s", budget: .milliseconds(4500)),
