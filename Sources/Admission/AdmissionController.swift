@@ -62,9 +62,9 @@ public struct AdmissionAnswer: Sendable {
 
 /// Judges AdmissionReviews: which images a StatefulSet brings, whether they are verified, and what follows from it.
 ///
-/// What passes untouched: DELETE and CONNECT, subresources (all but `ephemeralcontainers`, which bring images), and updates
-/// of an object that is being deleted. Any other kind than apps/v1 StatefulSet is refused: to let it in would look as if
-/// its images had been verified.
+/// What passes untouched: DELETE and CONNECT, subresources (all but `ephemeralcontainers`, which bring images), and
+/// updates of an object that is being deleted. Any other kind than apps/v1 StatefulSet is refused: to let it in would look
+/// as if its images had been verified.
 ///
 /// An image that an update leaves as it was (the same string in the same list under the same name) is verified and pinned
 /// like any other, but for no longer than `unchangedTimeout`, and it does not stand in the way where its verification
