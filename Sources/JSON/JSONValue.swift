@@ -1,3 +1,5 @@
+import Primitives
+
 /// One value of a `JSONDocument`. Reading what is not there, or is of another type, throws an error that names the path.
 public struct JSONValue: Sendable {
   /// The types of RFC 8259.
@@ -76,9 +78,12 @@ public struct JSONValue: Sendable {
 
   /// Throws `unknownMember` if this object has a member of another name; names are compared exactly, case and all.
   public func allowOnly(_ names: [String]) throws(JSONError) {
-    for (name, value) in try members() where !names.contains(name) {
+    // Not `names.contains`: Swift's strings are equal when canonically equivalent, and U+212A (KELVIN SIGN) is equivalent
+    // to the letter K.
+    for (name, value) in try members() where !names.contains(where: { $0.utf8.elementsEqual(name.utf8) }) {
       throw JSONError(
-        .unknownMember, at: value.range.lowerBound, "\(pathOrText) has an unknown member \"\(name.prefix(64))\"")
+        .unknownMember, at: value.range.lowerBound,
+        "\(pathOrText) has an unknown member \"\(name.printable(limit: 64))\"")
     }
   }
 
@@ -150,10 +155,13 @@ public struct JSONValue: Sendable {
   // MARK: Where it is
 
   /// The way here from the root, as `critical.image` or `layers[2].size`; empty for the root. Found when it is asked for.
+  ///
+  /// Names are made printable and cut at 64 characters; of a way longer than 256 characters the beginning is given.
   public var path: String {
     var path = ""
     var current = 0
     while current != index {
+      if path.utf8.count > 256 { return path + "…" }
       let end = Int(document.tape[current].next)
       var child = current + 1
       var position = 0
@@ -163,7 +171,7 @@ public struct JSONValue: Sendable {
         let next = Int(document.tape[value].next)
         if index < next {
           if isObject {
-            path += (path.isEmpty ? "" : ".") + document.string(at: child).prefix(64)
+            path += (path.isEmpty ? "" : ".") + document.string(at: child).printable(limit: 64)
           } else {
             path += "[\(position)]"
           }
@@ -191,7 +199,8 @@ extension JSONDocument {
   /// Whether the string entry at `index` spells `other`.
   fileprivate func name(at index: Int, equals other: String) -> Bool {
     let entry = tape[index]
-    if entry.hasEscapes { return string(at: index) == other }
+    // By their bytes: `==` of strings would take canonically equivalent names for one.
+    if entry.hasEscapes { return string(at: index).utf8.elementsEqual(other.utf8) }
     let count = Int(entry.end - entry.start) - 2
     let start = Int(entry.start) + 1
     var offset = 0

@@ -4,7 +4,8 @@
 public struct BoundedCache<Key: Hashable & Sendable, Value: Sendable>: Sendable {
   private struct Entry: Sendable {
     let key: Key
-    var value: Value
+    /// Nil in a free slot: what was forgotten is not kept in memory.
+    var value: Value?
     var expires: Deadline?
     var newer: Int
     var older: Int
@@ -70,6 +71,7 @@ public struct BoundedCache<Key: Hashable & Sendable, Value: Sendable>: Sendable 
   private mutating func remove(_ slot: Int) {
     unlink(slot)
     index[slots[slot].key] = nil
+    slots[slot].value = nil
     free.append(slot)
   }
 

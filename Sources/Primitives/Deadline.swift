@@ -45,11 +45,12 @@ public struct Deadline: Sendable, Hashable, Comparable {
 }
 
 extension Duration {
-  /// Whole milliseconds, rounded down, clamped to `Int`.
+  /// Whole milliseconds, rounded towards zero, clamped to `Int`.
   public var milliseconds: Int {
     let (seconds, attoseconds) = components
     let (whole, overflow) = seconds.multipliedReportingOverflow(by: 1000)
-    if overflow { return seconds < 0 ? .min : .max }
-    return Int(clamping: whole.addingReportingOverflow(attoseconds / 1_000_000_000_000_000).partialValue)
+    let (sum, overflow2) = whole.addingReportingOverflow(attoseconds / 1_000_000_000_000_000)
+    if overflow || overflow2 { return seconds < 0 ? .min : .max }
+    return Int(clamping: sum)
   }
 }

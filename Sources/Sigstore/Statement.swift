@@ -1,0 +1,70 @@
+import Crypto
+import Primitives
+
+/// The in-toto statement (v1) that cosign 3 signs for an image.
+enum Statement {
+  static let type = "https://in-toto.io/Statement/v1"
+  private static let maximumSubjectCount = 1024
+  private static let maximumDigestCount = 32
+
+  /// Throws unless `payload`, whose signature by `key` is verified, says that exactly this digest is signed.
+  ///
+  /// Both its kind and its subject come from these signed bytes; what the manifest around them says does not matter.
+  static func require(_ payload: [UInt8], naming digest: Digest, signedBy key: PublicKey) throws(CandidateRejection) {
+    let prefix = "signed by \(key.fingerprint.short), but"
+    let root = try Field(parsing: payload, context: "\(prefix) its statement")
+    // First what it is: an attestation may have members that a signature has not.
+    let predicateType = try root.member("predicateType").string()
+    guard predicateType == ImageSignature.predicateType else {
+      throw CandidateRejection(
+        .notAnImageSignature,
+        "\(prefix) an attestation (predicate type \"\(predicateType.printable(limit: 100))\"), not an image signature")
+    }
+    try root.allowOnly(["_type", "subject", "predicateType", "predicate"])
+    let type = try root.member("_type").string()
+    guard type == Self.type else {
+      throw root.malformed("its _type is \"\(type.printable(limit: 64))\", not \(Self.type)")
+    }
+    try root.optional("predicate")?.requireObject()
+
+    let subjects = try root.member("subject").elements(atMost: maximumSubjectCount)
+    guard !subjects.isEmpty else { throw root.malformed("it has no subject") }
+    var named: [String] = []
+    var isNamed = false
+    for subject in subjects {
+      let digests = try self.digests(of: subject)
+      guard let hex = digests[digest.algorithm.rawValue] else { continue }
+      isNamed = isNamed || hex == digest.hex
+      named.append("\(digest.algorithm.rawValue):\(hex)")
+    }
+    guard isNamed else {
+      let others = named.isEmpty ? "no \(digest.algorithm.rawValue) digest" : named.prefix(2).joined(separator: ", ")
+      throw CandidateRejection(
+        .otherDigest, "\(prefix) for \(others)\(named.count > 2 ? ", …" : ""), not for this image's \(digest)")
+    }
+  }
+
+  /// The digests of a subject (in-toto ResourceDescriptor) by their algorithms' names, each lower-case hexadecimal.
+  private static func digests(of subject: Field) throws(CandidateRejection) -> [String: String] {
+    try subject.allowOnly(["name", "uri", "digest", "content", "downloadLocation", "mediaType", "annotations"])
+    for name in ["name", "uri", "downloadLocation", "mediaType"] {
+      _ = try subject.optional(name)?.string(atMost: 4096)
+    }
+    _ = try subject.optional("content")?.bytes()
+    try subject.optional("annotations")?.requireObject()
+    let members = try subject.member("digest").members(atMost: maximumDigestCount)
+    guard !members.isEmpty else { throw subject.malformed("a subject has no digest") }
+    var result: [String: String] = [:]
+    for (name, value) in members {
+      let hex = try value.string(atMost: 256)
+      guard let bytes = Hex.decode(hex), !bytes.isEmpty else {
+        throw subject.malformed("\(value.path) is not lower-case hexadecimal")
+      }
+      if let algorithm = HashAlgorithm(rawValue: name), bytes.count != algorithm.byteCount {
+        throw subject.malformed("\(value.path) has \(hex.utf8.count) digits, expected \(algorithm.byteCount * 2)")
+      }
+      result[name] = hex
+    }
+    return result
+  }
+}

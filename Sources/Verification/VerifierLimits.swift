@@ -1,0 +1,36 @@
+/// How far the verifier goes for one image, whatever the registry offers.
+public struct VerifierLimits: Sendable {
+  /// Candidates judged per store (the `.sig` tag is one, the referrers are one). Past it the answer is a refusal.
+  public var candidatesPerStore = 50
+
+  /// Bytes of a simple signing payload.
+  public var payloadBytes = 1 << 20
+
+  /// Bytes of a bundle.
+  public var bundleBytes = 1 << 20
+
+  /// Manifests and blobs of one store that are fetched at a time.
+  public var concurrentFetches = 8
+
+  /// Facts remembered; the least recently used is forgotten first.
+  public var cachedFacts = 65_536
+
+  /// How long a fact is remembered, nil for as long as there is room.
+  ///
+  /// A signature that was valid stays valid: taking it out of the registry withdraws nothing, since anybody may have kept
+  /// it. What withdraws is taking the key out of the policy, and that works at once, because facts are kept by key. So
+  /// facts do not age by default.
+  public var factLifetime: Duration?
+
+  /// How long a definitive "no" is remembered.
+  public var negativeLifetime: Duration = .seconds(5)
+
+  /// Definitive refusals remembered at a time.
+  public var cachedRefusals = 1024
+
+  /// The longest that one search goes on, whoever waits for it and however long.
+  public var searchTime: Duration = .seconds(30)
+
+  /// The defaults.
+  public init() {}
+}
