@@ -270,6 +270,15 @@ import Testing
     #expect(error?.description.contains(folder.file(file)) == true)
   }
 
+  @Test func `an authority that is none is refused at the start`() {
+    let folder = Self.folder()
+    folder.write("garbage", to: "ca.crt")
+    let error = #expect(throws: ClusterError.self) {
+      try Connection.inCluster(environment: Self.environment("10.0.0.1"), folder: folder.path)
+    }
+    #expect(error?.description == "\(folder.path)/ca.crt holds no certificate in PEM")
+  }
+
   @Test(arguments: ["", "\n", "a b", "a\nb", "é"])
   func `a token that can be none is refused at the start`(token: String) {
     let folder = Self.folder()
