@@ -38,6 +38,10 @@ final class APITransport: Sendable {
       guard version != current.version else { return current.http }
       // Tried once for each content: what is no authority today will not become one by trying.
       current.version = version
+      guard PEM.holds("CERTIFICATE", authorities ?? []) else {
+        logger.error("the changed authorities are not used: they hold no certificate in PEM")
+        return current.http
+      }
       do throws(HTTPClientError) {
         current.http = try make(Self.configuration(connection, authorities))
       } catch {

@@ -111,7 +111,7 @@ func parseKeys(_ text: String) throws(KeyTextError) -> [PublicKey] {
   let trimmed = trimmed(text)
   guard !trimmed.isEmpty else { throw KeyTextError(problem: "is empty where PEM public keys should be") }
   // Before anything looks into it, so that no message can hold any of it.
-  if trimmed.contains("PRIVATE KEY-----") {
+  if Array(trimmed.utf8)[...].contains(subsequence: "PRIVATE KEY-----") {
     throw KeyTextError(
       problem: "holds a private key; put the public key there (BEGIN PUBLIC KEY), and replace that private key, which "
         + "whoever may read the object has seen")
