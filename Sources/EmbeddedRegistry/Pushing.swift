@@ -32,7 +32,8 @@ extension EmbeddedRegistry {
     } catch {
       throw .invalid("MANIFEST_INVALID", error.description)
     }
-    let entry = RegistryState.StoredManifest(manifest, mediaType: contentType, bytes: request.body)
+    let mediaType = contentType.isEmpty ? manifest.defaultMediaType : contentType
+    let entry = RegistryState.StoredManifest(manifest, mediaType: mediaType, bytes: request.body)
     let needed = configuration.requiresBlobs ? manifest.neededBlobs : []
     let neededManifests = configuration.requiresBlobs ? manifest.neededManifests : []
     try state.withLock { state throws(RegistryFault) in
@@ -156,6 +157,14 @@ extension EmbeddedRegistry {
 }
 
 extension Manifest {
+  /// What a manifest is taken for that came without a Content-Type.
+  fileprivate var defaultMediaType: String {
+    switch self {
+    case .image: ManifestMediaType.image
+    case .index: ManifestMediaType.index
+    }
+  }
+
   /// The blobs that must be there before an image manifest.
   fileprivate var neededBlobs: [Digest] {
     guard case .image(_, let config, let layers, _, _) = self else { return [] }
