@@ -19,6 +19,7 @@ let safe: [SwiftSetting] = common + [.strictMemorySafety()]
 let log: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let metrics: Target.Dependency = .product(name: "Metrics", package: "swift-metrics")
 let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let signals: Target.Dependency = .product(name: "UnixSignals", package: "swift-service-lifecycle")
 let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 let subprocess: Target.Dependency = .product(name: "Subprocess", package: "swift-subprocess")
 
@@ -52,7 +53,7 @@ let package = Package(
     module("Primitives", [], common),
     module("JSON", ["Primitives"], safe),
     module("Crypto", ["COpenSSL", "Primitives"], common),
-    module("Telemetry", ["Primitives", log, metrics], common),
+    module("Telemetry", ["JSON", "Primitives", log, metrics], common),
 
     // Transport.
     module("HTTPServer", ["CLinux", "COpenSSL", "CNghttp2", "Crypto", "Primitives", log], common),
@@ -80,15 +81,16 @@ let package = Package(
       name: "pinseal",
       dependencies: [
         "Webhook", "EmbeddedRegistry", "Admission", "Policy", "Verification", "OCI", "Sigstore", "Kubernetes",
-        "HTTPServer", "HTTPClient", "Crypto", "JSON", "Telemetry", "Primitives", log, metrics, lifecycle, arguments,
+        "HTTPServer", "HTTPClient", "Crypto", "JSON", "Telemetry", "Primitives", log, metrics, lifecycle, signals,
+        arguments,
       ],
       swiftSettings: safe),
 
     // Unit tests.
     tests("PrimitivesTests", ["Primitives"]),
-    tests("JSONTests", ["JSON"]),
+    tests("JSONTests", ["JSON", "Primitives"]),
     tests("CryptoTests", ["Crypto", "Primitives"]),
-    tests("TelemetryTests", ["Telemetry", "Primitives", log, metrics]),
+    tests("TelemetryTests", ["Telemetry", "JSON", "Primitives", log, metrics]),
     tests("HTTPServerTests", ["HTTPServer", "Crypto", "Primitives", log]),
     tests("HTTPClientTests", ["HTTPClient", "HTTPServer", "Crypto", "Primitives"]),
     tests(
@@ -98,7 +100,10 @@ let package = Package(
     tests("PolicyTests", ["Policy", "Crypto", "Primitives"]),
     tests(
       "VerificationTests",
-      ["Verification", "EmbeddedRegistry", "OCI", "Sigstore", "HTTPClient", "HTTPServer", "Crypto", "JSON", "Primitives"]),
+      [
+        "Verification", "EmbeddedRegistry", "OCI", "Sigstore", "HTTPClient", "HTTPServer", "Crypto", "JSON",
+        "Primitives",
+      ]),
     tests(
       "AdmissionTests",
       ["Admission", "Policy", "Verification", "OCI", "Sigstore", "Crypto", "JSON", "Primitives", log],
@@ -110,13 +115,14 @@ let package = Package(
         "HTTPClient", "Crypto", "JSON", "Telemetry", "Primitives", log,
       ]),
 
+    tests("PinsealTests", ["pinseal", arguments]),
+
     // Real parts: cosign, registries, an API server. They run where scripts/test has put those tools.
+    .target(
+      name: "EndToEndSupport", dependencies: [subprocess], path: "Tests/EndToEndSupport", swiftSettings: common),
     tests(
       "RegistryEndToEndTests",
-      [
-        "Webhook", "EmbeddedRegistry", "Kubernetes", "HTTPServer", "HTTPClient", "Crypto", "JSON", "Primitives", log,
-        subprocess,
-      ]),
-    tests("ClusterEndToEndTests", ["EmbeddedRegistry", "HTTPServer", "HTTPClient", "Crypto", "JSON", "Primitives", log, subprocess]),
+      ["EndToEndSupport", "EmbeddedRegistry", "HTTPServer", "Crypto", "Primitives", log]),
+    tests("ClusterEndToEndTests", ["EndToEndSupport"]),
   ]
 )

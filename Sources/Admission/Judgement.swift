@@ -42,14 +42,17 @@ struct Judgement: Sendable {
     self.endpoint = endpoint
     images = []
     for (index, place) in workload.places.enumerated() { add(place, at: index) }
-    for index in images.indices where images[index].finding == nil { images[index].finding = findingWithoutVerification(index) }
+    for index in images.indices where images[index].finding == nil {
+      images[index].finding = findingWithoutVerification(index)
+    }
   }
 
   private mutating func add(_ place: ImagePlace, at index: Int) {
     func single(_ refusal: Refusal) {
       images.append(
         Image(
-          literal: place.image, requested: nil, places: [index], isUnchanged: place.isUnchanged, finding: .failed(refusal)))
+          literal: place.image, requested: nil, places: [index], isUnchanged: place.isUnchanged,
+          finding: .failed(refusal)))
     }
     guard place.value != nil else { return single(Refusal(.objectInvalid, "it names no image")) }
     let requested: RequestedImage
@@ -146,7 +149,9 @@ struct Judgement: Sendable {
       let fault = "pinning it gave \(pinned.printable(limit: 300))"
       return fail(image, with: Refusal(.internalError, fault), false, &outcome)
     }
-    if let requested = image.requested, lacksPin(requested) { return fail(image, with: Self.notPinned, false, &outcome) }
+    if let requested = image.requested, lacksPin(requested) {
+      return fail(image, with: Self.notPinned, false, &outcome)
+    }
     for index in image.places {
       let place = workload.places[index]
       let isReplaced = endpoint == .mutate && pinned != image.literal
@@ -196,7 +201,12 @@ struct Judgement: Sendable {
 
   /// What is wrong with a verdict that does not belong to its image; nil where it does, as it always should.
   private static func fault(in verified: VerifiedImage, of image: Image) -> String? {
-    guard verified.image.literal.utf8.elementsEqual(image.literal.utf8) else { return "its verdict is about another image" }
+    guard verified.image.literal.utf8.elementsEqual(image.literal.utf8) else {
+      return "its verdict is about another image"
+    }
+    guard (try? Digest(parsing: verified.digest)) != nil else {
+      return "its digest is \(verified.digest.printable(limit: 160)), which is none"
+    }
     if let digest = image.requested?.digest, digest != verified.digest {
       return "it names the digest \(digest), and \(verified.digest.printable(limit: 160)) was verified"
     }

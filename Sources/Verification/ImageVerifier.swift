@@ -17,7 +17,7 @@ public final class ImageVerifier: ImageVerifying {
     public var misses = 0
     /// Facts held now.
     public var entries = 0
-    /// Misses that joined a search under way.
+    /// Look-ups of tags and searches that joined the same one under way.
     public var joined = 0
 
     /// All zero.
@@ -92,7 +92,8 @@ public final class ImageVerifier: ImageVerifying {
     guard started < deadline else { return .failure(late("before the tag could be resolved,", since: started)) }
     let tag = reference.effectiveTag
     let key = TagKey(repository: reference.name, tag: tag, scope: request.credentials.scope)
-    let outcome = await resolutions.value(of: key, deadline: deadline) { [registry, limits] progress in
+    let outcome = await resolutions.value(of: key, deadline: deadline, joined: cache.countJoined) {
+      [registry, limits] progress in
       do throws(RegistryError) {
         return .success(
           try await progress.during(.resolvingTag(tag)) { () async throws(RegistryError) -> Digest in
@@ -108,8 +109,9 @@ public final class ImageVerifier: ImageVerifying {
     case .value(.failure(let error)):
       return .failure(
         Refusal(error.code, "the tag \(tag) could not be resolved: \(error.description.printable(limit: 1000))"))
-    case .timedOut(let progress), .cancelled(let progress):
-      return .failure(late("while \(progress.description) from \(reference.endpoint.printable())", since: started))
+    case .cancelled: return .failure(abandoned)
+    case .timedOut(let steps):
+      return .failure(late("while \(steps) from \(reference.endpoint.printable())", since: started))
     }
   }
 
@@ -141,8 +143,9 @@ public final class ImageVerifier: ImageVerifying {
     switch outcome {
     case .value(.signed(let signature)): return verified(request, digest, signature, fromCache: false)
     case .value(.refused(let refusal)): return .refused(refusal)
-    case .timedOut(let progress), .cancelled(let progress):
-      return .refused(late("while \(progress.description) from \(reference.endpoint.printable())", since: started))
+    case .cancelled: return .refused(abandoned)
+    case .timedOut(let steps):
+      return .refused(late("while \(steps) from \(reference.endpoint.printable())", since: started))
     }
   }
 
@@ -158,6 +161,9 @@ public final class ImageVerifier: ImageVerifying {
       VerifiedImage(
         image: request.image, digest: digest.description, signature: signature, fromCache: fromCache))
   }
+
+  /// Nobody reads this, as a rule: the caller's task was cancelled.
+  private var abandoned: Refusal { Refusal(.deadlineExceeded, "given up by whoever asked, before there was a verdict") }
 
   private func late(_ moment: String, since started: Deadline) -> Refusal {
     let elapsed = Duration.nanoseconds(Int64(clamping: now().nanoseconds &- started.nanoseconds)).milliseconds / 100

@@ -38,6 +38,8 @@ struct PlaceReport: Sendable {
   var findings: [Finding] = []
   /// How many things lay there that are no signatures at all: SBOMs, attestations, layers of an ordinary image.
   var others = 0
+  /// What the first few of those are, where it is known.
+  var remarks: [String] = []
   /// How many the list names that are not in the registry.
   var missing = 0
   /// How many candidates lay there, and how many of them were judged before the limit.
@@ -60,6 +62,7 @@ struct PlaceReport: Sendable {
     unlogged += report.unlogged
     findings += report.findings
     others += report.others
+    remarks += report.remarks.prefix(max(0, 3 - remarks.count))
     missing += report.missing
     present += report.present
     judged += report.judged

@@ -104,7 +104,9 @@ extension SignatureSearch {
       if report.others > 1 { there.append("\(report.others) things that are no image signatures") }
       if report.missing == 1 { there.append("1 entry whose manifest is gone") }
       if report.missing > 1 { there.append("\(report.missing) entries whose manifests are gone") }
-      return (there.isEmpty ? "nothing" : there.joined(separator: " and ")) + " " + place.whereabouts
+      let what = (there.isEmpty ? "nothing" : there.joined(separator: " and ")) + " " + place.whereabouts
+      let remarks = report.remarks.map { $0.printable(limit: 200) }.joined(separator: "; ")
+      return remarks.isEmpty ? what : "\(what) (\(remarks))"
     }
     return "no signature found: " + parts.joined(separator: ", ")
   }
@@ -118,8 +120,8 @@ extension SignatureSearch {
 
   private var keysPhrase: String {
     if keys.count == 1, let key = keys.first { return "the namespace's key \(key.fingerprint.short)" }
-    let shown = keys.prefix(3).map(\.fingerprint.short).joined(separator: ", ")
-    return "any of the namespace's \(keys.count) keys (\(shown)\(keys.count > 3 ? ", …" : ""))"
+    // Which they are is said with each candidate.
+    return "any of the namespace's \(keys.count) keys"
   }
 
   private func bounded(_ message: String) -> String { message.printable(limit: 2000) }

@@ -119,6 +119,7 @@ struct SignatureSearch: Sendable {
     } catch {
       if error.reason == .notAnImageSignature {
         report.others = 1
+        report.remarks = [error.description]
       } else {
         report.findings = [Finding(order: order, label: label, kind: kind, judgement: .rejected(error))]
       }

@@ -8,10 +8,10 @@ final class SingleFlight<Key: Hashable & Sendable, Value: Sendable>: Sendable {
   /// How waiting for the work ended.
   enum Outcome: Sendable {
     case value(Value)
-    /// The caller's deadline passed, with the work at these steps.
-    case timedOut(Progress)
+    /// The caller's deadline passed, with the work at these steps: a phrase that follows "while".
+    case timedOut(String)
     /// The caller itself was cancelled.
-    case cancelled(Progress)
+    case cancelled
   }
 
   private let timer: Timer
@@ -30,14 +30,15 @@ final class SingleFlight<Key: Hashable & Sendable, Value: Sendable>: Sendable {
     let timer = timer
     return await withTaskGroup(of: Outcome.self) { group in
       group.addTask { [self] in
-        guard let value = await wait(for: flight, seat: seat, key: key) else { return .cancelled(flight.progress) }
+        guard let value = await wait(for: flight, seat: seat, key: key) else { return .cancelled }
         return .value(value)
       }
       group.addTask {
         await timer.wait(deadline)
-        return Task.isCancelled ? .cancelled(flight.progress) : .timedOut(flight.progress)
+        // Read now, since the steps end when the work is given up.
+        return Task.isCancelled ? .cancelled : .timedOut(flight.progress.description)
       }
-      let first = await group.next() ?? .cancelled(flight.progress)
+      let first = await group.next() ?? .cancelled
       group.cancelAll()
       if case .value = first { return first }
       // The value may have come in the same moment, and then it is the better answer.

@@ -1,0 +1,112 @@
+import Foundation
+
+/// A running `pinseal serve`.
+package struct Webhook: Sendable {
+  /// How curl is to speak.
+  package enum Transport: String, Sendable, CaseIterable {
+    case http1 = "--http1.1"
+    case http2 = "--http2"
+  }
+
+  package let port: Int
+  package let operationsPort: Int
+  package let certificate: Certificate
+  package let daemon: Daemon
+
+  /// Runs `body` with the real executable serving on free ports; afterwards it must end with status 0 on SIGTERM.
+  ///
+  /// - Parameter cluster: `file:PATH` or `kubeconfig:FILE`.
+  package static func with<Value: Sendable>(
+    in folder: String, cluster: String, certificate: Certificate, arguments: [String] = [],
+    perform body: (Webhook) async throws -> Value
+  ) async throws -> Value {
+    let port = try freePort()
+    let operationsPort = try freePort()
+    let all =
+      [
+        "serve", "--listen", "127.0.0.1:\(port)", "--ops-listen", "127.0.0.1:\(operationsPort)", "--tls-cert",
+        certificate.chainFile, "--tls-key", certificate.keyFile, "--cluster", cluster,
+      ] + arguments
+    return try await withDaemon(
+      "pinseal", in: folder, Tool.pinseal.path(), all, exitsCleanly: true,
+      ready: { (try? await curl("http://127.0.0.1:\(operationsPort)/readyz").status) == 200 }
+    ) { daemon in
+      try await body(
+        Webhook(port: port, operationsPort: operationsPort, certificate: certificate, daemon: daemon))
+    }
+  }
+
+  /// The address of an endpoint, `mutate` or `validate`.
+  package func url(_ endpoint: String) -> String { "https://127.0.0.1:\(port)/\(endpoint)?timeout=10s" }
+
+  /// Sends a review with curl, over TLS that curl verifies.
+  package func review(
+    _ review: Review, at endpoint: String = "mutate", over transport: Transport = .http2
+  ) async throws -> Answer {
+    let answer = try await post(review.json(), at: endpoint, over: transport)
+    guard answer.status != 200 || answer.uid == review.uid else {
+      throw EndToEndFailure("the answer is to another review: \(answer)")
+    }
+    return answer
+  }
+
+  /// Sends any body with curl.
+  package func post(
+    _ body: String, at endpoint: String = "mutate", over transport: Transport = .http2
+  ) async throws -> Answer {
+    try await Answer(
+      curl(
+        url(endpoint),
+        ["--cacert", certificate.authorityFile, transport.rawValue, "-H", "Content-Type: application/json"],
+        body: body))
+  }
+
+  /// What a path on the operations port answers.
+  package func operations(_ path: String) async throws -> HTTPAnswer {
+    try await curl("http://127.0.0.1:\(operationsPort)/\(path)")
+  }
+
+  /// The metrics now.
+  package func metrics() async throws -> Metrics { try await Metrics(operations("metrics").body) }
+}
+
+/// Prometheus' text format, read as far as tests need it.
+package struct Metrics: Sendable {
+  package let text: String
+  /// Sample lines without comments: name with labels, and value.
+  private let samples: [(series: Substring, value: Double)]
+
+  init(_ text: String) {
+    self.text = text
+    samples = text.split(separator: "\n").compactMap { line in
+      guard !line.hasPrefix("#"), let space = line.lastIndex(of: " "),
+        let value = Double(line[line.index(after: space)...])
+      else { return nil }
+      return (line[..<space], value)
+    }
+  }
+
+  /// The sum of all series of this name whose labels contain each of `labels` (`endpoint="mutate"`).
+  package func sum(_ name: String, _ labels: String...) -> Double {
+    samples.reduce(0) { sum, sample in
+      let series = sample.series
+      guard series == name || series.hasPrefix(name + "{"), labels.allSatisfy(series.contains) else { return sum }
+      return sum + sample.value
+    }
+  }
+
+  /// Whether there is any series of this name.
+  package func contains(_ name: String) -> Bool {
+    samples.contains { $0.series == name || $0.series.hasPrefix(name + "{") }
+  }
+}
+
+extension Metrics {
+  /// Reviews that were answered, both endpoints together.
+  package var reviews: Double { sum("pinseal_reviews_total") }
+
+  /// Reviews by the version of HTTP that brought them.
+  package func reviews(http2: Bool) -> Double {
+    sum("pinseal_reviews_total", "protocol=\"\(http2 ? "h2" : "http/1.1")\"")
+  }
+}

@@ -1,0 +1,58 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2034 # the names set here are for those who source this
+# What the scripts share. Sourced, not run.
+
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/pinseal
+
+say() { printf '\n==> %s\n' "$*"; }
+
+die() {
+  printf '%s: %s\n' "${0##*/}" "$*" >&2
+  exit 1
+}
+
+as_root() {
+  if [[ $(id -u) == 0 ]]; then
+    "$@"
+  elif command -v sudo >/dev/null; then
+    sudo "$@"
+  else
+    die "this needs root (no sudo here): $*"
+  fi
+}
+
+# Runs a command up to three times: mirrors hiccup.
+patiently() {
+  local attempt
+  for attempt in 1 2 3; do
+    "$@" && return 0
+    ((attempt == 3)) || sleep $((attempt * 3))
+  done
+  return 1
+}
+
+installed() { [[ $(dpkg-query -W -f '${Status}' "$1" 2>/dev/null) == *' installed' ]]; }
+
+# Installs those of the named Debian packages that are missing; asks apt nothing when none is.
+install_packages() {
+  local package missing=()
+  for package in "$@"; do
+    installed "$package" || missing+=("$package")
+  done
+  ((${#missing[@]})) || return 0
+  command -v apt-get >/dev/null ||
+    die "please install what these Debian packages hold, by your system's own means: ${missing[*]}"
+  say "Installing ${missing[*]}"
+  export DEBIAN_FRONTEND=noninteractive
+  # One unreachable third-party source must not keep Debian's own packages away: the installation is what decides.
+  patiently as_root apt-get -q -o Acquire::Retries=3 update </dev/null || true
+  patiently as_root apt-get -q -y -o Acquire::Retries=3 install --no-install-recommends "${missing[@]}" </dev/null ||
+    die "apt-get could not install ${missing[*]}"
+}
+
+need_swift() {
+  command -v swift >/dev/null || die "no swift on the PATH: install a Swift 6.2 or later toolchain from https://swift.org/install"
+}
+
+# What the product is built from: the libraries Pinseal stands on.
+build_packages=(libssl-dev libcurl4-openssl-dev libnghttp2-dev libyaml-dev pkg-config openssl)
