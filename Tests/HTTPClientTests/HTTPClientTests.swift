@@ -305,8 +305,9 @@ private func error(
   }
 
   @Test func `nobody there is said in words`() async throws {
-    var port = 0
-    do { port = SocketServer { _ in }.port }
+    let server = SocketServer { _ in }
+    let port = server.port
+    server.stop()
     let refused = try #require(await error(try plainClient(), get("http://127.0.0.1:\(port)/")))
     #expect(refused.code == .cannotConnect)
     #expect(refused.description == "127.0.0.1:\(port): cannot connect: Connection refused")

@@ -30,7 +30,11 @@ final class SocketServer: Sendable {
     Thread.detachNewThread {
       while true {
         let connection = accept(descriptor, nil, nil)
-        guard connection >= 0 else { return }
+        guard connection >= 0 else {
+          // Closed here alone: a number that another socket has got meanwhile is not accepted from.
+          close(descriptor)
+          return
+        }
         accepted.withLock { $0 += 1 }
         Thread.detachNewThread {
           serve(SocketConnection(descriptor: connection))
@@ -41,10 +45,8 @@ final class SocketServer: Sendable {
     }
   }
 
-  deinit {
-    shutdown(listener, Int32(SHUT_RDWR))
-    close(listener)
-  }
+  /// Accepts no more. A server that nobody stops stays for the test process's life.
+  func stop() { shutdown(listener, Int32(SHUT_RDWR)) }
 
   /// Answers each request on a connection with the same bytes, and keeps what was asked.
   static func answering(_ response: String, requests: Locked<[String]> = Locked([])) -> SocketServer {

@@ -1,54 +1,49 @@
 import Crypto
 import Foundation
 import HTTPClient
+import HTTPServer
+import Logging
 import Primitives
 import Testing
 
-/// OpenSSL's own server, which answers every request with a page about the connection.
-private final class TLSServer {
-  let port: Int
-  let folder: URL
-  private let process = Process()
+/// Pinseal's own server over TLS, which says how it was asked.
+private final class TLSServer: Sendable {
+  private let server: Server
+  private let folder: URL
 
-  init(_ certificate: IssuedCertificate, options: [String] = [], files: [String: String] = [:]) throws {
+  var port: Int { server.port }
+  var handshakes: Int { server.statistics.handshakes }
+
+  private struct Echo: RequestHandler {
+    func check(_ head: RequestHead) -> HTTPServer.Response? { nil }
+
+    func handle(_ request: Request) -> Reply {
+      let answer = "\(request.head.version.rawValue) \(request.head.method) \(request.head.hasVerifiedClientCertificate)"
+      return .now(Response(status: 200, body: Array(answer.utf8)))
+    }
+  }
+
+  init(_ certificate: IssuedCertificate, files: [String: String] = [:], asksClients: Bool = false) throws {
     folder = FileManager.default.temporaryDirectory.appendingPathComponent("tls-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     let all = ["cert.pem": certificate.certificatePEM, "key.pem": certificate.key.pem].merging(files) { $1 }
     for (name, content) in all {
       try content.write(to: folder.appendingPathComponent(name), atomically: true, encoding: .utf8)
     }
-    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-    process.currentDirectoryURL = folder
-    process.arguments =
-      ["openssl", "s_server", "-accept", "127.0.0.1:0", "-cert", "cert.pem", "-key", "key.pem", "-www", "-naccept", "20"]
-      + options
-    let output = Pipe()
-    process.standardOutput = output
-    process.standardError = FileHandle.nullDevice
-    process.standardInput = FileHandle.nullDevice
-    try process.run()
-    var text = ""
-    var found: Int?
-    while found == nil {
-      let data = output.fileHandleForReading.availableData
-      guard !data.isEmpty else { throw Failure() }
-      text += String(decoding: data, as: UTF8.self)
-      for line in text.split(separator: "\n") where line.hasPrefix("ACCEPT") && text.contains("\n") {
-        found = line.split(separator: ":").last.flatMap { Int($0) }
-      }
-    }
-    port = found ?? 0
+    let path = { [folder] (name: String) in folder.appendingPathComponent(name).path }
+    server = try Server.start(
+      address: "127.0.0.1:0",
+      tls: TLSConfiguration(
+        certificateFile: path("cert.pem"), keyFile: path("key.pem"),
+        clientAuthoritiesFile: asksClients ? path("ca.pem") : nil),
+      loops: 1, handler: Echo(), logger: Logger(label: "tls-tests") { _ in SwiftLogNoOpLogHandler() })
   }
 
-  struct Failure: Error {}
-
-  deinit {
-    process.terminate()
-    process.waitUntilExit()
-    try? FileManager.default.removeItem(at: folder)
-  }
+  deinit { try? FileManager.default.removeItem(at: folder) }
 
   func path(_ name: String) -> String { folder.appendingPathComponent(name).path }
+
+  func drain() async { await server.drain() }
 }
 
 @Suite(.timeLimit(.minutes(1))) struct TLSTests {
@@ -88,6 +83,7 @@ private final class TLSServer {
     #expect(try await send(to: server.port) { $0.onlyAuthorities = pem }.status == 200)
     #expect(try await send(to: server.port) { $0.additionalAuthoritiesFile = server.path("ca.pem") }.status == 200)
     #expect(try await send(to: server.port) { $0.verifiesPeer = false }.status == 200)
+    await server.drain()
   }
 
   @Test func `an issuer that nobody named is refused in words`() async throws {
@@ -98,6 +94,7 @@ private final class TLSServer {
       #expect(refused.description.hasPrefix("127.0.0.1:\(server.port): TLS failed: "))
       #expect(refused.description.contains("unable to get local issuer certificate"), "\(refused)")
     }
+    await server.drain()
   }
 
   @Test func `a certificate for another name is refused in words`() async throws {
@@ -107,37 +104,51 @@ private final class TLSServer {
     #expect(refused.code == .tlsFailed)
     #expect(refused.description.contains("127.0.0.1"))
     #expect(refused.description.contains("subject"), "\(refused)")
-  }
-
-  @Test func `TLS 1.1 is too old`() async throws {
-    let server = try TLSServer(try leaf(), options: ["-tls1_1", "-cipher", "ALL:@SECLEVEL=0"])
-    let pem = Array(authority.certificatePEM.utf8)
-    #expect(await failure(to: server.port) { $0.onlyAuthorities = pem }?.code == .tlsFailed)
+    await server.drain()
   }
 
   @Test func `a server without TLS is a TLS failure`() async throws {
-    let server = SocketServer.answering("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
     let echo = SocketServer { connection in
       guard connection.readMore() else { return }
       connection.write("HTTP/1.1 400 Bad Request\r\n\r\n")
     }
     #expect(await failure(to: echo.port) { _ in }?.code == .tlsFailed)
-    #expect(server.connectionCount == 0)
   }
 
   @Test func `a client certificate is shown to a server that asks`() async throws {
     let client = try authority.issueLeaf(commonName: "client", dnsNames: [], ipAddresses: [], client: true)
-    let server = try TLSServer(
-      try leaf(), options: ["-Verify", "1", "-verify_return_error", "-CAfile", "ca.pem"],
-      files: ["ca.pem": authority.certificatePEM])
+    let server = try TLSServer(try leaf(), files: ["ca.pem": authority.certificatePEM], asksClients: true)
     let pem = Array(authority.certificatePEM.utf8)
     let response = try await send(to: server.port) {
       $0.onlyAuthorities = pem
       $0.clientCertificatePEM = Array(client.certificatePEM.utf8)
       $0.clientKeyPEM = Array(client.key.pem.utf8)
     }
-    #expect(response.status == 200)
+    #expect(String(decoding: response.body, as: UTF8.self).hasSuffix("GET true"))
     #expect(await failure(to: server.port) { $0.onlyAuthorities = pem } != nil)
+    await server.drain()
+  }
+
+  @Test func `HTTP/2 is spoken where TLS offers it, over one connection`() async throws {
+    let server = try TLSServer(try leaf())
+    let methods = [HTTPRequest.Method.get, .post, .put, .delete]
+    #expect(try await exchange(with: server, methods) == methods.map { "HTTP/2 \($0.rawValue) false" })
+    #expect(server.handshakes == 1)
+    await server.drain()
+  }
+
+  private func exchange(with server: TLSServer, _ methods: [HTTPRequest.Method]) async throws -> [String] {
+    var configuration = HTTPClient.Configuration()
+    configuration.usesProxyEnvironment = false
+    configuration.onlyAuthorities = Array(authority.certificatePEM.utf8)
+    let client = try HTTPClient(configuration)
+    var answers: [String] = []
+    for method in methods {
+      let request = HTTPRequest(
+        method: method, url: "https://127.0.0.1:\(server.port)/", body: method == .get ? [] : Array("body".utf8))
+      answers.append(String(decoding: try await client.send(request, deadline: .after(.seconds(20))).body, as: UTF8.self))
+    }
+    return answers
   }
 
   @Test func `what cannot be used is refused at the start`() {
