@@ -146,8 +146,9 @@ struct RegistryCredentialMatch: Sendable {
       let names = sources.prefix(8).map { $0.source.printable(limit: 128) }.joined(separator: ", ")
       story = "anonymously, since there are no credentials for \(key.registry) in \(names)"
     }
-    if !notes.isEmpty {
-      story += "; not usable: " + notes.prefix(8).map { $0.printable() }.joined(separator: "; ")
+    let unusable = notes + sources.flatMap(\.notes)
+    if !unusable.isEmpty {
+      story += "; not usable: " + unusable.prefix(8).map { $0.printable() }.joined(separator: "; ")
     }
     provenance = story
   }
