@@ -12,7 +12,9 @@ import Testing
         HTTPResponse(status: 200, headers: [("docker-content-digest", imageDigest.description)])
       ]
     ])
-    #expect(try await client(network).resolve(reference("ghcr.io/a/b:1.0"), credentials: anonymous, deadline: soon) == imageDigest)
+    #expect(
+      try await client(network).resolve(reference("ghcr.io/a/b:1.0"), credentials: anonymous, deadline: soon)
+        == imageDigest)
     let request = try #require(network.requests.first)
     #expect(network.requests.count == 1)
     #expect(request.headers.map(\.name) == ["Accept"])
@@ -43,7 +45,8 @@ import Testing
       "HEAD https://ghcr.io/v2/a/manifests/1": [head], "GET https://ghcr.io/v2/a/manifests/1": [.manifest(imageBytes)],
     ])
     #expect(
-      try await client(network).resolve(reference("ghcr.io/a:1"), credentials: anonymous, deadline: soon) == imageDigest)
+      try await client(network).resolve(reference("ghcr.io/a:1"), credentials: anonymous, deadline: soon) == imageDigest
+    )
   }
 
   @Test(arguments: [405, 501]) func `a registry without HEAD is asked by GET`(status: Int) async throws {
@@ -52,7 +55,8 @@ import Testing
       "GET https://ghcr.io/v2/a/manifests/1": [.manifest(imageBytes)],
     ])
     #expect(
-      try await client(network).resolve(reference("ghcr.io/a:1"), credentials: anonymous, deadline: soon) == imageDigest)
+      try await client(network).resolve(reference("ghcr.io/a:1"), credentials: anonymous, deadline: soon) == imageDigest
+    )
   }
 
   @Test func `a digest is asked for by digest, and no header changes it`() async throws {
@@ -207,7 +211,9 @@ import Testing
     #expect(text.count < 400)
   }
 
-  @Test(arguments: ["", "<html>", "{}", "[]", #"{"errors":[]}"#, #"{"errors":[{"code":1,"message":[]}]}"#, #"{"errors":"x"}"#])
+  @Test(arguments: [
+    "", "<html>", "{}", "[]", #"{"errors":[]}"#, #"{"errors":[{"code":1,"message":[]}]}"#, #"{"errors":"x"}"#,
+  ])
   func `words in another form are left out`(body: String) async throws {
     let network = FakeNetwork(["GET https://ghcr.io/v2/a/manifests/x": [.text(500, body)]])
     let error = await registryError { _ = try await manifest(network, .tag("x")) }
@@ -256,7 +262,8 @@ import Testing
     let descriptor = Descriptor(
       mediaType: "x/y", digest: Digest(hashing: content), size: size ?? Int64(content.count))
     return try await client(network)
-      .blob(reference("ghcr.io/a"), descriptor: descriptor, maximumBytes: maximum, credentials: anonymous, deadline: soon)
+      .blob(
+        reference("ghcr.io/a"), descriptor: descriptor, maximumBytes: maximum, credentials: anonymous, deadline: soon)
   }
 
   private var line: String { "GET https://ghcr.io/v2/a/blobs/\(Digest(hashing: content))" }
@@ -290,7 +297,8 @@ import Testing
     let descriptor = Descriptor(mediaType: "x/y", digest: Digest(hashing: content), size: 7)
     let error = await registryError {
       _ = try await client(network) { $0.blobBytes = 6 }
-        .blob(reference("ghcr.io/a"), descriptor: descriptor, maximumBytes: 1000, credentials: anonymous, deadline: soon)
+        .blob(
+          reference("ghcr.io/a"), descriptor: descriptor, maximumBytes: 1000, credentials: anonymous, deadline: soon)
     }
     #expect(error?.code == .registryMisbehaved)
   }

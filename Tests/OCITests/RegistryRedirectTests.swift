@@ -37,7 +37,9 @@ import Testing
         HTTPResponse(status: 200, headers: [("Docker-Content-Digest", imageDigest.description)])
       ],
     ])
-    #expect(try await client(network).resolve(reference("ghcr.io/a:1"), credentials: anonymous, deadline: soon) == imageDigest)
+    #expect(
+      try await client(network).resolve(reference("ghcr.io/a:1"), credentials: anonymous, deadline: soon) == imageDigest
+    )
   }
 
   @Test func `five redirects are followed, the sixth is refused`() async throws {
@@ -68,7 +70,8 @@ import Testing
     "http://ghcr.io/x", "http://cdn.example/x", "https://127.0.0.1/x", "https://127.1/x", "https://localhost:8443/x",
     "https://[::1]/x", "https://0.0.0.0/", "https://169.254.169.254/latest/meta-data/", "https://[fe80::1]/",
     "https://[::ffff:169.254.169.254]/", "https://metadata.google.internal/", "https://100.100.100.200/",
-    "https://user:pass@cdn.example/", "https://cdn.example/#x", "file:///etc/passwd", "gopher://cdn.example/", "https://",
+    "https://user:pass@cdn.example/", "https://cdn.example/#x", "file:///etc/passwd", "gopher://cdn.example/",
+    "https://",
     "https://cdn.example/\r\nX: y", "https://0x7f000001/",
   ])
   func `a redirect to where nothing should be asked is refused`(location: String) async throws {
@@ -82,7 +85,8 @@ import Testing
   @Test func `a registry on loopback may redirect to loopback, and to nowhere else that is local`() async throws {
     let path = "/v2/a/blobs/\(digest)"
     let network = FakeNetwork([
-      "GET http://127.0.0.1:5000\(path)": [.redirect("http://127.0.0.1:6000/x")], "GET http://127.0.0.1:6000/x": [found],
+      "GET http://127.0.0.1:5000\(path)": [.redirect("http://127.0.0.1:6000/x")],
+      "GET http://127.0.0.1:6000/x": [found],
       "GET http://127.0.0.1:5001\(path)": [.redirect("https://169.254.169.254/")],
     ])
     let insecure: Set<String> = ["127.0.0.1:5000", "127.0.0.1:5001"]
@@ -112,7 +116,8 @@ import Testing
 
   @Test(arguments: [
     ("https://ghcr.io/other", true), ("/other", true), ("https://GHCR.io:443/other", true),
-    ("https://cdn.example/other", false), ("https://ghcr.io:8443/other", false), ("https://ghcr.io.evil.example/o", false),
+    ("https://cdn.example/other", false), ("https://ghcr.io:8443/other", false),
+    ("https://ghcr.io.evil.example/o", false),
     ("https://ghcr.io./other", false),
   ])
   func `credentials stay with the registry`(location: String, isShown: Bool) async throws {

@@ -62,7 +62,8 @@ import Testing
   @Test(arguments: [(500, RefusalCode.registryUnavailable), (503, .registryUnavailable), (403, .registryUnauthorized)])
   func `a registry that fails is not one without referrers`(status: Int, code: RefusalCode) async throws {
     for script in [
-      [api: [HTTPResponse(status: status)]], [api: [HTTPResponse(status: 404)], fallback: [HTTPResponse(status: status)]],
+      [api: [HTTPResponse(status: status)]],
+      [api: [HTTPResponse(status: 404)], fallback: [HTTPResponse(status: status)]],
     ] {
       #expect(await registryError { _ = try await referrers(FakeNetwork(script)) }?.code == code)
     }
@@ -84,7 +85,9 @@ import Testing
     #expect(error?.description.contains("should be an index") == true)
   }
 
-  @Test(arguments: ["", "{", "[]", #"{"schemaVersion":2}"#, #"{"schemaVersion":2,"manifests":[{"digest":"sha256:../.."}]}"#])
+  @Test(arguments: [
+    "", "{", "[]", #"{"schemaVersion":2}"#, #"{"schemaVersion":2,"manifests":[{"digest":"sha256:../.."}]}"#,
+  ])
   func `an index that is none is refused`(body: String) async throws {
     let network = FakeNetwork([api: [.manifest(Array(body.utf8), type: ManifestMediaType.index)]])
     #expect(await registryError { _ = try await referrers(network) }?.code == .registryMisbehaved)
@@ -131,7 +134,9 @@ import Testing
     #expect(network.requests.count == 3)
   }
 
-  @Test(arguments: ["https://evil.example/v2/a/referrers/x", "http://ghcr.io/x", "https://ghcr.io:8443/x", "//evil.example/"])
+  @Test(arguments: [
+    "https://evil.example/v2/a/referrers/x", "http://ghcr.io/x", "https://ghcr.io:8443/x", "//evil.example/",
+  ])
   func `a page on another host is refused`(next: String) async throws {
     let network = FakeNetwork([api: [page(referrersIndex(1), next: "<\(next)>; rel=\"next\"")]])
     let error = await registryError { _ = try await referrers(network) }
@@ -161,7 +166,8 @@ import Testing
 
   @Test(arguments: [
     ("<a>; rel=\"next\"", "a"), ("<a>;rel=next", "a"), ("<a>; rel=\"prev\", <b>; rel=\"next\"", "b"),
-    ("<a,b>; x=\"1,2;3\"; rel=\"next\"", "a,b"), ("<a>; REL=Next", "a"), ("<a>", nil), ("a; rel=next", nil), ("<a; rel=next", nil),
+    ("<a,b>; x=\"1,2;3\"; rel=\"next\"", "a,b"), ("<a>; REL=Next", "a"), ("<a>", nil), ("a; rel=next", nil),
+    ("<a; rel=next", nil),
     ("", nil), ("<>; rel=next", ""), (",,<a>; rel=next", "a"),
   ])
   func `the link to the next page is found`(header: String, target: String?) {

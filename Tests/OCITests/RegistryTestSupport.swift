@@ -52,7 +52,8 @@ extension HTTPResponse {
   }
 
   static func challenge(_ text: String) -> HTTPResponse {
-    .text(401, #"{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}"#, [("WWW-Authenticate", text)])
+    .text(
+      401, #"{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}"#, [("WWW-Authenticate", text)])
   }
 
   static func manifest(_ bytes: [UInt8], type: String = ManifestMediaType.image) -> HTTPResponse {
@@ -120,5 +121,6 @@ func referrersIndex(_ count: Int, from first: Int = 0) -> [UInt8] {
     return #"{"mediaType":"\#(ManifestMediaType.image)","digest":"\#(digest)","size":\#(number)}"#
   }
   return Array(
-    #"{"schemaVersion":2,"mediaType":"\#(ManifestMediaType.index)","manifests":[\#(entries.joined(separator: ","))]}"#.utf8)
+    #"{"schemaVersion":2,"mediaType":"\#(ManifestMediaType.index)","manifests":[\#(entries.joined(separator: ","))]}"#
+      .utf8)
 }
