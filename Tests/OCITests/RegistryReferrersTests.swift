@@ -93,6 +93,12 @@ import Testing
     #expect(await registryError { _ = try await referrers(network) }?.code == .registryMisbehaved)
   }
 
+  @Test func `an index nested without end is refused`() async throws {
+    let deep = Array(#"{"schemaVersion":2,"manifests":"#.utf8) + Array(repeating: UInt8(ascii: "["), count: 1_000_000)
+    let network = FakeNetwork([api: [.manifest(deep, type: ManifestMediaType.index)]])
+    #expect(await registryError { _ = try await referrers(network) }?.code == .registryMisbehaved)
+  }
+
   @Test func `pages are followed as far as the bound`() async throws {
     let network = FakeNetwork([
       api: [page(referrersIndex(1), next: "</v2/a/referrers/x?n=2>; rel=\"next\"")],
