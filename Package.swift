@@ -92,7 +92,7 @@ let package = Package(
     tests("CryptoTests", ["Crypto", "Primitives"]),
     tests("TelemetryTests", ["Telemetry", "JSON", "Primitives", log, metrics]),
     tests("HTTPServerTests", ["HTTPServer", "Crypto", "Primitives", log]),
-    tests("HTTPClientTests", ["HTTPClient", "HTTPServer", "Crypto", "Primitives"]),
+    tests("HTTPClientTests", ["HTTPClient", "HTTPServer", "Crypto", "Primitives", log]),
     tests(
       "OCITests", ["OCI", "EmbeddedRegistry", "HTTPServer", "HTTPClient", "Crypto", "JSON", "Primitives"]),
     tests("SigstoreTests", ["Sigstore", "Crypto", "JSON", "Primitives"], resources: [.copy("Artifacts")]),

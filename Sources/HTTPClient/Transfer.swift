@@ -49,9 +49,10 @@ final class Transfer: @unchecked Sendable {
 
 extension Transfer {
   /// Sets every option of a handle that is as good as new.
-  func configure(_ handle: UnsafeMutableRawPointer, trust: TrustMaterial, connectTimeout: Duration, userAgent: String)
-    -> CURLcode
-  {
+  func configure(
+    _ handle: UnsafeMutableRawPointer, trust: TrustMaterial, connectTimeout: Duration, userAgent: String,
+    pinnedNames: UnsafeMutablePointer<curl_slist>?
+  ) -> CURLcode {
     var options = OptionSetter(handle: handle)
     let context = Unmanaged.passUnretained(self).toOpaque()
     options.set(CURLOPT_URL, url.description)
@@ -81,6 +82,7 @@ extension Transfer {
       options.check(pinseal_curl_set_socket_callback(handle, onSocket))
       options.set(CURLOPT_OPENSOCKETDATA, pointer: context)
     }
+    if let pinnedNames { options.check(pinseal_curl_set_list(handle, CURLOPT_RESOLVE, pinnedNames)) }
     configureTrust(&options, trust)
     configureMessage(&options, userAgent: userAgent)
     return options.failure
