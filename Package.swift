@@ -96,7 +96,7 @@ let package = Package(
     tests(
       "OCITests", ["OCI", "EmbeddedRegistry", "HTTPServer", "HTTPClient", "Crypto", "JSON", "Primitives"]),
     tests("SigstoreTests", ["Sigstore", "Crypto", "JSON", "Primitives"], resources: [.copy("Artifacts")]),
-    tests("KubernetesTests", ["Kubernetes", "HTTPClient", "HTTPServer", "JSON", "Primitives"]),
+    tests("KubernetesTests", ["Kubernetes", "HTTPClient", "HTTPServer", "Crypto", "JSON", "Primitives", log]),
     tests("PolicyTests", ["Policy", "Crypto", "Primitives"]),
     tests(
       "VerificationTests",
