@@ -26,7 +26,8 @@ final class APITransport: Sendable {
       current = Locked(Current(http: http, version: version))
     } catch {
       throw ClusterError(
-        .invalid, "the connection to \(connection.server.url) cannot be set up: \(error.description.printable(limit: 300))")
+        .invalid,
+        "the connection to \(connection.server.url) cannot be set up: \(error.description.printable(limit: 300))")
     }
   }
 

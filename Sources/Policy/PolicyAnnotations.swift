@@ -26,7 +26,8 @@ public enum PolicyAnnotations {
     var values: [PolicyAnnotation: String] = [:]
     var unknown: [String] = []
     for (name, value) in annotations where isOurs(name) {
-      if name.utf8.starts(with: prefix.utf8), let known = PolicyAnnotation(rawValue: String(name.dropFirst(prefix.count)))
+      if name.utf8.starts(with: prefix.utf8),
+        let known = PolicyAnnotation(rawValue: String(name.dropFirst(prefix.count)))
       {
         values[known] = value
       } else {
