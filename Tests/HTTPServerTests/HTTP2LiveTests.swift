@@ -1,6 +1,7 @@
-import HTTPServer
 import Primitives
 import Testing
+
+@testable import HTTPServer
 
 @Suite(.timeLimit(.minutes(1)))
 struct HTTP2LiveTests {
@@ -75,7 +76,7 @@ struct HTTP2LiveTests {
   }
 
   @Test func `a refused request is answered before its body is there`() async throws {
-    try await TestServer.run { test in
+    try await TestServer.run(limits: { $0.graceTimeout = .milliseconds(50) }) { test in
       let port = test.port
       try await blocking {
         let client = try HTTP2Client(port: port)
