@@ -19,6 +19,7 @@ let safe: [SwiftSetting] = common + [.strictMemorySafety()]
 let log: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let metrics: Target.Dependency = .product(name: "Metrics", package: "swift-metrics")
 let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let signals: Target.Dependency = .product(name: "UnixSignals", package: "swift-service-lifecycle")
 let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 let subprocess: Target.Dependency = .product(name: "Subprocess", package: "swift-subprocess")
 
@@ -80,7 +81,8 @@ let package = Package(
       name: "pinseal",
       dependencies: [
         "Webhook", "EmbeddedRegistry", "Admission", "Policy", "Verification", "OCI", "Sigstore", "Kubernetes",
-        "HTTPServer", "HTTPClient", "Crypto", "JSON", "Telemetry", "Primitives", log, metrics, lifecycle, arguments,
+        "HTTPServer", "HTTPClient", "Crypto", "JSON", "Telemetry", "Primitives", log, metrics, lifecycle, signals,
+        arguments,
       ],
       swiftSettings: safe),
 
@@ -90,11 +92,11 @@ let package = Package(
     tests("CryptoTests", ["Crypto", "Primitives"]),
     tests("TelemetryTests", ["Telemetry", "JSON", "Primitives", log, metrics]),
     tests("HTTPServerTests", ["HTTPServer", "Crypto", "Primitives", log]),
-    tests("HTTPClientTests", ["HTTPClient", "HTTPServer", "Crypto", "Primitives"]),
+    tests("HTTPClientTests", ["HTTPClient", "HTTPServer", "Crypto", "Primitives", log]),
     tests(
       "OCITests", ["OCI", "EmbeddedRegistry", "HTTPServer", "HTTPClient", "Crypto", "JSON", "Primitives"]),
     tests("SigstoreTests", ["Sigstore", "Crypto", "JSON", "Primitives"], resources: [.copy("Artifacts")]),
-    tests("KubernetesTests", ["Kubernetes", "HTTPClient", "HTTPServer", "JSON", "Primitives"]),
+    tests("KubernetesTests", ["Kubernetes", "HTTPClient", "HTTPServer", "Crypto", "JSON", "Primitives", log]),
     tests("PolicyTests", ["Policy", "Crypto", "Primitives"]),
     tests(
       "VerificationTests",
@@ -112,6 +114,8 @@ let package = Package(
         "Webhook", "EmbeddedRegistry", "Admission", "Policy", "Verification", "OCI", "Kubernetes", "HTTPServer",
         "HTTPClient", "Crypto", "JSON", "Telemetry", "Primitives", log,
       ]),
+
+    tests("PinsealTests", ["pinseal", arguments]),
 
     // Real parts: cosign, registries, an API server. They run where scripts/test has put those tools.
     .target(

@@ -10,7 +10,8 @@ extension AdmissionController {
   func conclude(_ outcome: Outcome, of subject: Case) -> AdmissionAnswer {
     log(outcome, of: subject)
     return AdmissionAnswer(
-      status: 200, body: Self.response(outcome, uid: subject.review.uid), decision: outcome.decision, codes: outcome.codes)
+      status: 200, body: Self.response(outcome, uid: subject.review.uid), decision: outcome.decision,
+      codes: outcome.codes)
   }
 
   /// The answer to what is no AdmissionReview.

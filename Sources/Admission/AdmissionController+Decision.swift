@@ -19,7 +19,8 @@ extension AdmissionController {
     func request(_ image: Judgement.Image) -> VerificationRequest? {
       guard image.finding == nil, let requested = image.requested else { return nil }
       return VerificationRequest(
-        image: requested, keys: judgement.policy.keys, requiresLog: !judgement.policy.ignoresLog, credentials: credentials)
+        image: requested, keys: judgement.policy.keys, requiresLog: !judgement.policy.ignoresLog,
+        credentials: credentials)
     }
   }
 

@@ -62,9 +62,9 @@ public struct AdmissionAnswer: Sendable {
 
 /// Judges AdmissionReviews: which images a StatefulSet brings, whether they are verified, and what follows from it.
 ///
-/// What passes untouched: DELETE and CONNECT, subresources (all but `ephemeralcontainers`, which bring images), and updates
-/// of an object that is being deleted. Any other kind than apps/v1 StatefulSet is refused: to let it in would look as if
-/// its images had been verified.
+/// What passes untouched: DELETE and CONNECT, subresources (all but `ephemeralcontainers`, which bring images), and
+/// updates of an object that is being deleted. Any other kind than apps/v1 StatefulSet is refused: to let it in would look
+/// as if its images had been verified.
 ///
 /// An image that an update leaves as it was (the same string in the same list under the same name) is verified and pinned
 /// like any other, but for no longer than `unchangedTimeout`, and it does not stand in the way where its verification
@@ -148,28 +148,36 @@ public struct AdmissionController: Sendable {
     case .delete, .connect: return .skipped()
     case .create, .update: break
     case .unknown(let name):
-      return .refused(.objectInvalid, "the operation \(name.printable(limit: 64)) is unknown, expected CREATE, UPDATE, DELETE or CONNECT")
+      return .refused(
+        .objectInvalid,
+        "the operation \(name.printable(limit: 64)) is unknown, expected CREATE, UPDATE, DELETE or CONNECT")
     }
     if !review.subResource.isEmpty, review.subResource != "ephemeralcontainers" { return .skipped() }
     guard review.isStatefulSet, review.subResource.isEmpty else {
-      let subResource = review.subResource.isEmpty ? "" : " with the subresource \(review.subResource.printable(limit: 64))"
+      let subResource =
+        review.subResource.isEmpty ? "" : " with the subresource \(review.subResource.printable(limit: 64))"
       return .refused(
         .objectInvalid,
-        "\(review.kindDescription)\(subResource) was sent for verification, which is made for apps/v1 StatefulSet; take it out of the rules of the webhook configuration")
+        "\(review.kindDescription)\(subResource) was sent for verification, which is made for apps/v1 StatefulSet; take it out of the rules of the webhook configuration"
+      )
     }
     guard let object = review.object, object.kind == .object else {
       return .refused(.objectInvalid, "the review holds no object")
     }
     if let fault = identityFault(of: object, in: review) { return .refused(.objectInvalid, fault) }
     // The old object is the stored one; a user can write anything into the new one.
-    if review.operation == .update, review.oldObject?["metadata"]?["deletionTimestamp"]?.kind == .string { return .skipped() }
+    if review.operation == .update, review.oldObject?["metadata"]?["deletionTimestamp"]?.kind == .string {
+      return .skipped()
+    }
     return nil
   }
 
   /// Why the object is not the one that the request is about, or nil.
   private func identityFault(of object: JSONValue, in review: AdmissionReview) -> String? {
     if let kind = object["kind"], !kind.isString("StatefulSet") { return "the object's kind is not StatefulSet" }
-    if let version = object["apiVersion"], !version.isString("apps/v1") { return "the object's apiVersion is not apps/v1" }
+    if let version = object["apiVersion"], !version.isString("apps/v1") {
+      return "the object's apiVersion is not apps/v1"
+    }
     guard review.namespace.isDNSLabel else {
       return "request.namespace is \"\(review.namespace.printable(limit: 64))\", expected the name of a namespace"
     }
@@ -185,7 +193,9 @@ public struct AdmissionController: Sendable {
 extension String {
   /// Whether it is a label as RFC 1123 has it, which is what names of namespaces are.
   fileprivate var isDNSLabel: Bool {
-    guard (1...63).contains(utf8.count), utf8.first != UInt8(ascii: "-"), utf8.last != UInt8(ascii: "-") else { return false }
+    guard (1...63).contains(utf8.count), utf8.first != UInt8(ascii: "-"), utf8.last != UInt8(ascii: "-") else {
+      return false
+    }
     return utf8.allSatisfy {
       switch $0 {
       case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"): true

@@ -40,12 +40,16 @@ struct AdmissionReview: Sendable {
     do {
       let limits = JSONDocument.Limits(bytes: maximumBytes, depth: Self.maximumDepth, values: Self.maximumValues)
       let root = try JSONDocument(body, limits: limits).root
-      guard root.kind == .object else { throw Malformed(reason: "the body is of type \(root.kind), expected an object") }
+      guard root.kind == .object else {
+        throw Malformed(reason: "the body is of type \(root.kind), expected an object")
+      }
       let version = try root.member("apiVersion")
       let kind = try root.member("kind")
       guard kind.isString("AdmissionReview"), version.isString("admission.k8s.io/v1") else {
         throw Malformed(
-          reason: "the body is \(Self.spelling(version)) \(Self.spelling(kind)), expected admission.k8s.io/v1 AdmissionReview")
+          reason:
+            "the body is \(Self.spelling(version)) \(Self.spelling(kind)), expected admission.k8s.io/v1 AdmissionReview"
+        )
       }
       try self.init(request: try root.member("request"))
     } catch let error as JSONError {

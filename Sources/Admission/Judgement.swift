@@ -42,14 +42,17 @@ struct Judgement: Sendable {
     self.endpoint = endpoint
     images = []
     for (index, place) in workload.places.enumerated() { add(place, at: index) }
-    for index in images.indices where images[index].finding == nil { images[index].finding = findingWithoutVerification(index) }
+    for index in images.indices where images[index].finding == nil {
+      images[index].finding = findingWithoutVerification(index)
+    }
   }
 
   private mutating func add(_ place: ImagePlace, at index: Int) {
     func single(_ refusal: Refusal) {
       images.append(
         Image(
-          literal: place.image, requested: nil, places: [index], isUnchanged: place.isUnchanged, finding: .failed(refusal)))
+          literal: place.image, requested: nil, places: [index], isUnchanged: place.isUnchanged,
+          finding: .failed(refusal)))
     }
     guard place.value != nil else { return single(Refusal(.objectInvalid, "it names no image")) }
     let requested: RequestedImage
@@ -142,11 +145,13 @@ struct Judgement: Sendable {
     case .digest: pinned = verified.pinnedByDigest
     case .none: pinned = image.literal
     }
-    guard isPin(pinned, of: image, to: verified.digest) else {
+    guard Self.isPin(pinned, of: image.literal, with: policy.pin, to: verified.digest) else {
       let fault = "pinning it gave \(pinned.printable(limit: 300))"
       return fail(image, with: Refusal(.internalError, fault), false, &outcome)
     }
-    if let requested = image.requested, lacksPin(requested) { return fail(image, with: Self.notPinned, false, &outcome) }
+    if let requested = image.requested, lacksPin(requested) {
+      return fail(image, with: Self.notPinned, false, &outcome)
+    }
     for index in image.places {
       let place = workload.places[index]
       let isReplaced = endpoint == .mutate && pinned != image.literal
@@ -158,19 +163,19 @@ struct Judgement: Sendable {
   }
 
   /// Whether `pinned` is what the user wrote with nothing but this digest added (or the tag taken off as well).
-  private func isPin(_ pinned: String, of image: Image, to digest: String) -> Bool {
-    let suffix = "@" + digest
-    switch policy.pin {
-    case .none: return true
-    case .tagAndDigest:
-      return pinned.utf8.elementsEqual((image.requested?.digest == nil ? image.literal + suffix : image.literal).utf8)
+  static func isPin(_ pinned: String, of literal: String, with mode: PinMode, to digest: String) -> Bool {
+    let (text, written, suffix) = (Array(pinned.utf8), Array(literal.utf8), Array(("@" + digest).utf8))
+    switch mode {
+    case .none: return text == written
+    case .tagAndDigest: return text == (written.contains(UInt8(ascii: "@")) ? written : written + suffix)
     case .digest:
-      let (text, literal) = (Array(pinned.utf8), Array(image.literal.utf8))
-      guard text.suffix(suffix.utf8.count).elementsEqual(suffix.utf8) else { return false }
-      let name = text.dropLast(suffix.utf8.count)
-      guard !name.isEmpty, literal.starts(with: name) else { return false }
-      let rest = literal.dropFirst(name.count).first
-      return rest == nil || rest == UInt8(ascii: ":") || rest == UInt8(ascii: "@")
+      guard text.suffix(suffix.count).elementsEqual(suffix) else { return false }
+      let name = text.dropLast(suffix.count)
+      guard !name.isEmpty, written.starts(with: name) else { return false }
+      let rest = written.dropFirst(name.count)
+      // What was taken off is a tag and a digest at most: a port is followed by a path.
+      return rest.isEmpty || rest.first == UInt8(ascii: "@")
+        || (rest.first == UInt8(ascii: ":") && !rest.contains(UInt8(ascii: "/")))
     }
   }
 
@@ -196,7 +201,12 @@ struct Judgement: Sendable {
 
   /// What is wrong with a verdict that does not belong to its image; nil where it does, as it always should.
   private static func fault(in verified: VerifiedImage, of image: Image) -> String? {
-    guard verified.image.literal.utf8.elementsEqual(image.literal.utf8) else { return "its verdict is about another image" }
+    guard verified.image.literal.utf8.elementsEqual(image.literal.utf8) else {
+      return "its verdict is about another image"
+    }
+    guard (try? Digest(parsing: verified.digest)) != nil else {
+      return "its digest is \(verified.digest.printable(limit: 160)), which is none"
+    }
     if let digest = image.requested?.digest, digest != verified.digest {
       return "it names the digest \(digest), and \(verified.digest.printable(limit: 160)) was verified"
     }

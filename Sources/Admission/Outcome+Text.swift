@@ -29,7 +29,9 @@ extension Outcome {
   /// Lines for the user's terminal: about what was let through although it is not verified.
   var warnings: [String] {
     var warnings: [String] = []
-    if let warning { warnings.append(warning.printable(limit: Self.maximumWarningLength).cut(length: Self.maximumWarningLength)) }
+    if let warning {
+      warnings.append(warning.printable(limit: Self.maximumWarningLength).cut(length: Self.maximumWarningLength))
+    }
     let excused = failures.filter { $0.excuse != nil }
     for (index, failure) in excused.enumerated() {
       if warnings.count >= Self.maximumWarnings, index < excused.count {
@@ -82,10 +84,12 @@ extension Outcome.ImageRecord {
     switch state {
     case .exempt: return "\(place.description): \(image) exempt"
     case .verified(let verified, let pinned):
-      return "\(place.description): \(pinned.printable(limit: 500)) verified as \(verified.digest.printable(limit: 160)) "
+      return
+        "\(place.description): \(pinned.printable(limit: 500)) verified as \(verified.digest.printable(limit: 160)) "
         + "by key \(verified.signature.key) (\(verified.signature.format.rawValue))"
     case .failed(let code, nil): return "\(place.description): \(image) refused, \(code.rawValue)"
-    case .failed(let code, .warn): return "\(place.description): \(image) let in unverified under Warn, \(code.rawValue)"
+    case .failed(let code, .warn):
+      return "\(place.description): \(image) let in unverified under Warn, \(code.rawValue)"
     case .failed(let code, .unchanged): return "\(place.description): \(image) left as it was, \(code.rawValue)"
     }
   }

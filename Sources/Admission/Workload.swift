@@ -139,7 +139,9 @@ struct Workload: Sendable {
   private static func pullSecrets(of specification: JSONValue) throws -> [String] {
     guard let list = try specification.optionalMember("imagePullSecrets") else { return [] }
     let elements = try list.elements()
-    guard elements.count <= 64 else { throw Invalid(reason: "spec.template.spec.imagePullSecrets has more than 64 elements") }
+    guard elements.count <= 64 else {
+      throw Invalid(reason: "spec.template.spec.imagePullSecrets has more than 64 elements")
+    }
     return try elements.compactMap { try $0.optionalMember("name")?.string() }.filter { !$0.isEmpty }
   }
 }

@@ -60,7 +60,9 @@ enum PEM {
           guard let content = Base64.decode(block.content), !content.isEmpty else {
             throw KeyError("the block begun in line \(block.line) does not hold valid base64")
           }
-          guard blocks.count < maximumCount else { throw KeyError("more than \(maximumCount) keys") }
+          guard blocks.count < maximumCount else {
+            throw KeyError(maximumCount == 1 ? "more than one key" : "more than \(maximumCount) keys")
+          }
           blocks.append(Block(isPKCS1: block.label == "RSA PUBLIC KEY", content: content))
           open = nil
         } else if line.contains(UInt8(ascii: ":")) {
@@ -98,7 +100,8 @@ enum PEM {
           + " the key as a block with |)")
     }
     let label = String(text.utf8.dropFirst(11).dropLast(5)) ?? ""
-    if label == "PUBLIC KEY" || label == "RSA PUBLIC KEY" { return label }
+    // By bytes: for Swift a Kelvin sign equals the letter K.
+    if ["PUBLIC KEY", "RSA PUBLIC KEY"].contains(where: { $0.utf8.elementsEqual(label.utf8) }) { return label }
     let shown = label.printable(limit: 48)
     if label.contains("-----") {
       throw KeyError(

@@ -62,7 +62,8 @@ extension EmbeddedRegistry {
 
   /// Pushes an index of manifests that are there.
   @discardableResult
-  public func pushIndex(repository: String, tag: String? = nil, of manifests: [Digest]) throws(RegistryFault) -> Digest {
+  public func pushIndex(repository: String, tag: String? = nil, of manifests: [Digest]) throws(RegistryFault) -> Digest
+  {
     var descriptors: [Descriptor] = []
     for digest in manifests { descriptors.append(try descriptor(of: digest, in: repository)) }
     return try put(

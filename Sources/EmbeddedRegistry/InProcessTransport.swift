@@ -1,5 +1,6 @@
 public import HTTPClient
 import HTTPServer
+public import OCI
 public import Primitives
 
 /// An HTTP client for embedded registries that are asked without sockets: `registry.example` may be where a test likes.
@@ -52,5 +53,12 @@ public struct InProcessTransport: HTTPExchanging {
     } catch {
       throw HTTPClientError(code: .cancelled, description: "the request was given up")
     }
+  }
+}
+
+extension EmbeddedRegistry {
+  /// The real registry client, which reaches this registry by its name and no other, without sockets.
+  public func client(_ configuration: RegistryClient.Configuration = .init()) -> RegistryClient {
+    RegistryClient(http: InProcessTransport([self.configuration.name: self]), configuration: configuration)
   }
 }

@@ -12,14 +12,17 @@ extension EmbeddedRegistry {
     guard request.body.count <= configuration.maximumManifestBytes else {
       throw RegistryFault(
         status: 413, code: "SIZE_INVALID",
-        message: "a manifest has at most \(configuration.maximumManifestBytes) bytes, this one has \(request.body.count)")
+        message:
+          "a manifest has at most \(configuration.maximumManifestBytes) bytes, this one has \(request.body.count)")
     }
     let stored: Digest
     var tag: String?
     if reference.contains(":") {
       let named = try digest(reference)
       stored = Digest(hashing: request.body, algorithm: named.algorithm)
-      guard stored == named else { throw .invalid("DIGEST_INVALID", "the manifest's digest is \(stored), not \(named)") }
+      guard stored == named else {
+        throw .invalid("DIGEST_INVALID", "the manifest's digest is \(stored), not \(named)")
+      }
     } else {
       guard isTag(reference) else { throw .invalid("TAG_INVALID", "\(reference.printable(limit: 160)) is no tag") }
       stored = Digest(hashing: request.body)
@@ -98,7 +101,9 @@ extension EmbeddedRegistry {
   }
 
   /// An upload under way: `PATCH` adds to it, `PUT` ends it, `GET` asks how far it is, `DELETE` gives it up.
-  func upload(_ id: String, in name: String, _ method: String, _ request: RegistryRequest) throws(RegistryFault) -> Response {
+  func upload(_ id: String, in name: String, _ method: String, _ request: RegistryRequest) throws(RegistryFault)
+    -> Response
+  {
     guard let size = state.withLock({ $0.uploads[id].flatMap { $0.repository == name ? $0.bytes.count : nil } }) else {
       throw .notFound("BLOB_UPLOAD_UNKNOWN", "no such upload in \(name)")
     }
@@ -112,7 +117,9 @@ extension EmbeddedRegistry {
       try state.withLock { state throws(RegistryFault) in try state.append(request.body, toUpload: id) }
       return accepted(id, in: name, size: size + request.body.count)
     case "PUT":
-      guard let text = request.parameter("digest") else { throw .invalid("DIGEST_INVALID", "the query names no digest") }
+      guard let text = request.parameter("digest") else {
+        throw .invalid("DIGEST_INVALID", "the query names no digest")
+      }
       let digest = try digest(text)
       if !request.body.isEmpty {
         try checkRange(request, at: size)
@@ -130,7 +137,9 @@ extension EmbeddedRegistry {
 
   private func storeBlob(_ bytes: [UInt8], as digest: Digest, in name: String) throws(RegistryFault) -> Response {
     let computed = Digest(hashing: bytes, algorithm: digest.algorithm)
-    guard computed == digest else { throw .invalid("DIGEST_INVALID", "the blob's digest is \(computed), not \(digest)") }
+    guard computed == digest else {
+      throw .invalid("DIGEST_INVALID", "the blob's digest is \(computed), not \(digest)")
+    }
     try state.withLock { state throws(RegistryFault) in try state.store(blob: bytes, as: digest, in: name) }
     return Response(
       status: 201,

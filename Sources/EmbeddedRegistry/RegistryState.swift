@@ -66,7 +66,8 @@ struct RegistryState: Sendable {
     repositories[name, default: .init()].blobs[digest] = bytes
   }
 
-  mutating func store(manifest: StoredManifest, as digest: Digest, tag: String?, in name: String) throws(RegistryFault) {
+  mutating func store(manifest: StoredManifest, as digest: Digest, tag: String?, in name: String) throws(RegistryFault)
+  {
     if repositories[name]?.manifests[digest] == nil {
       try reserve(manifest.bytes.count, in: name)
       if let subject = manifest.subject {

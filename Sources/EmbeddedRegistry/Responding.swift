@@ -54,7 +54,9 @@ extension EmbeddedRegistry {
   private func manifest(_ reference: String, of name: String) throws(RegistryFault) -> Response {
     let found: (Digest, RegistryState.StoredManifest)? = try state.withLock { state throws(RegistryFault) in
       guard let repository = state.repositories[name] else { throw unknownName(name) }
-      guard let digest = reference.contains(":") ? try digest(reference) : repository.tags[reference] else { return nil }
+      guard let digest = reference.contains(":") ? try digest(reference) : repository.tags[reference] else {
+        return nil
+      }
       return repository.manifests[digest].map { (digest, $0) }
     }
     guard let (digest, manifest) = found else {
@@ -74,7 +76,8 @@ extension EmbeddedRegistry {
     }
     return Response(
       status: 200,
-      headers: [("content-type", "application/octet-stream"), ("docker-content-digest", digest.description)], body: bytes)
+      headers: [("content-type", "application/octet-stream"), ("docker-content-digest", digest.description)],
+      body: bytes)
   }
 
   private func listTags(of name: String, _ request: RegistryRequest) throws(RegistryFault) -> Response {
@@ -92,11 +95,14 @@ extension EmbeddedRegistry {
       $0.member("name", name)
       $0.strings("tags", page)
     }
-    if let last = page.last { response.headers.append(("link", "</v2/\(name)/tags/list?n=\(count)&last=\(last)>; rel=\"next\"")) }
+    if let last = page.last {
+      response.headers.append(("link", "</v2/\(name)/tags/list?n=\(count)&last=\(last)>; rel=\"next\""))
+    }
     return response
   }
 
-  private func referrers(of text: String, in name: String, _ request: RegistryRequest) throws(RegistryFault) -> Response {
+  private func referrers(of text: String, in name: String, _ request: RegistryRequest) throws(RegistryFault) -> Response
+  {
     guard configuration.hasReferrersAPI else { throw .notFound("UNSUPPORTED", "this registry has no referrers API") }
     let subject = try digest(text)
     let usesConfig = configuration.listsConfigMediaTypeAsArtifactType
@@ -190,5 +196,7 @@ extension JSONWriter {
 
 extension String {
   /// With the one character of media types escaped that a query would read as a space.
-  fileprivate var replacingPlus: String { split(separator: "+", omittingEmptySubsequences: false).joined(separator: "%2B") }
+  fileprivate var replacingPlus: String {
+    split(separator: "+", omittingEmptySubsequences: false).joined(separator: "%2B")
+  }
 }

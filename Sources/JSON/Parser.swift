@@ -28,7 +28,8 @@ struct Parser {
       }
       if !isEmpty {
         guard byte == UInt8(ascii: ",") else {
-          throw JSONError(.syntax, at: position, "expected a comma or the end of the \(tape[container].kind) at byte \(position)")
+          throw JSONError(
+            .syntax, at: position, "expected a comma or the end of the \(tape[container].kind) at byte \(position)")
         }
         position += 1
         skipSpace(text)
@@ -54,7 +55,9 @@ struct Parser {
   }
 
   private func current(_ text: Span<UInt8>) throws(JSONError) -> UInt8 {
-    guard position < text.count else { throw JSONError(.syntax, at: position, "the text ends early, at byte \(position)") }
+    guard position < text.count else {
+      throw JSONError(.syntax, at: position, "the text ends early, at byte \(position)")
+    }
     return text[position]
   }
 
@@ -114,7 +117,9 @@ struct Parser {
   private mutating func literal(_ word: String, _ kind: JSONValue.Kind, _ text: Span<UInt8>) throws(JSONError) {
     let start = position
     for expected in word.utf8 {
-      guard try current(text) == expected else { throw JSONError(.syntax, at: start, "expected a value at byte \(start)") }
+      guard try current(text) == expected else {
+        throw JSONError(.syntax, at: start, "expected a value at byte \(start)")
+      }
       position += 1
     }
     try append(kind, from: start)
@@ -138,7 +143,9 @@ struct Parser {
     }
     if position < text.count, text[position] | 0x20 == UInt8(ascii: "e") {
       position += 1
-      if position < text.count, text[position] == UInt8(ascii: "+") || text[position] == UInt8(ascii: "-") { position += 1 }
+      if position < text.count, text[position] == UInt8(ascii: "+") || text[position] == UInt8(ascii: "-") {
+        position += 1
+      }
       guard digits(&position) > 0 else { throw fail() }
     }
   }
@@ -191,14 +198,16 @@ extension Parser {
     let start = position
     position += 1
     switch try current(text) {
-    case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"), UInt8(ascii: "b"), UInt8(ascii: "f"), UInt8(ascii: "n"),
+    case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"), UInt8(ascii: "b"), UInt8(ascii: "f"),
+      UInt8(ascii: "n"),
       UInt8(ascii: "r"), UInt8(ascii: "t"):
       position += 1
     case UInt8(ascii: "u"):
       let unit = try codeUnit(text, at: start)
       if 0xDC00...0xDFFF ~= unit { throw JSONError(.encoding, at: start, "a lone surrogate at byte \(start)") }
       if 0xD800...0xDBFF ~= unit {
-        guard position + 1 < text.count, text[position] == UInt8(ascii: "\\"), text[position + 1] == UInt8(ascii: "u") else {
+        guard position + 1 < text.count, text[position] == UInt8(ascii: "\\"), text[position + 1] == UInt8(ascii: "u")
+        else {
           throw JSONError(.encoding, at: start, "a lone surrogate at byte \(start)")
         }
         position += 1
@@ -295,7 +304,9 @@ extension Parser {
     var seen: Set<[UInt8]> = []
     var index = container + 1
     while index < Int(tape[container].next) {
-      guard seen.insert(Array(spelling(of: tape[index], text).utf8)).inserted else { throw duplicate(tape[index], text) }
+      guard seen.insert(Array(spelling(of: tape[index], text).utf8)).inserted else {
+        throw duplicate(tape[index], text)
+      }
       index = Int(tape[index + 1].next)
     }
   }
@@ -308,13 +319,16 @@ extension Parser {
   private func sameBytes(_ left: Entry, _ right: Entry, _ text: Span<UInt8>) -> Bool {
     let count = left.end - left.start
     guard count == right.end - right.start else { return false }
-    for offset in 0..<Int(count) where text[Int(left.start) + offset] != text[Int(right.start) + offset] { return false }
+    for offset in 0..<Int(count) where text[Int(left.start) + offset] != text[Int(right.start) + offset] {
+      return false
+    }
     return true
   }
 
   private func duplicate(_ name: Entry, _ text: Span<UInt8>) -> JSONError {
     let spelt = spelling(of: name, text).printable(limit: 64)
-    return JSONError(.duplicateMember, at: Int(name.start), "member \"\(spelt)\" twice in one object, again at byte \(name.start)")
+    return JSONError(
+      .duplicateMember, at: Int(name.start), "member \"\(spelt)\" twice in one object, again at byte \(name.start)")
   }
 }
 

@@ -53,7 +53,8 @@ public final class APICluster: Cluster {
 
   /// The namespace, if it was read within the lifetime.
   public func knownNamespace(_ name: String) -> Namespace? {
-    guard let id = try? ObjectID(.namespace, namespace: "", name: name), case .namespace(let namespace) = cached(id) else {
+    guard let id = try? ObjectID(.namespace, namespace: "", name: name), case .namespace(let namespace) = cached(id)
+    else {
       return nil
     }
     return namespace

@@ -31,7 +31,7 @@ struct APIReader: Sendable {
     } catch {
       let code: ClusterError.Code
       switch error.code {
-      case .bodyTooLarge, .headersTooLarge, .invalidURL: code = .invalid
+      case .bodyTooLarge, .headersTooLarge, .invalidURL, .invalidRequest, .invalidConfiguration: code = .invalid
       default: code = .unavailable
       }
       throw ClusterError(
@@ -105,7 +105,8 @@ struct APIReader: Sendable {
     let message: String?
 
     init?(_ body: [UInt8]) {
-      guard let root = try? JSONDocument(body, limits: .init(bytes: 64 << 10)).root, root["kind"]?.isString("Status") == true
+      guard let root = try? JSONDocument(body, limits: .init(bytes: 64 << 10)).root,
+        root["kind"]?.isString("Status") == true
       else { return nil }
       reason = (try? root["reason"]?.string()) ?? ""
       message = try? root["message"]?.string()

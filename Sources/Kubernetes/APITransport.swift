@@ -26,7 +26,8 @@ final class APITransport: Sendable {
       current = Locked(Current(http: http, version: version))
     } catch {
       throw ClusterError(
-        .invalid, "the connection to \(connection.server.url) cannot be set up: \(error.description.printable(limit: 300))")
+        .invalid,
+        "the connection to \(connection.server.url) cannot be set up: \(error.description.printable(limit: 300))")
     }
   }
 
@@ -37,6 +38,10 @@ final class APITransport: Sendable {
       guard version != current.version else { return current.http }
       // Tried once for each content: what is no authority today will not become one by trying.
       current.version = version
+      guard PEM.holds("CERTIFICATE", authorities ?? []) else {
+        logger.error("the changed authorities are not used: they hold no certificate in PEM")
+        return current.http
+      }
       do throws(HTTPClientError) {
         current.http = try make(Self.configuration(connection, authorities))
       } catch {

@@ -67,7 +67,8 @@ struct ClusterSnapshot: Sendable {
       do throws(JSONError) {
         return [try Node(try JSONDocument(bytes).root)]
       } catch {
-        throw ClusterError(.invalid, "\(file) is not JSON as Pinseal reads it: \(error.description.printable(limit: 200))")
+        throw ClusterError(
+          .invalid, "\(file) is not JSON as Pinseal reads it: \(error.description.printable(limit: 200))")
       }
     }
     do throws(NodeError) {

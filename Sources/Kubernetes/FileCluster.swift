@@ -122,7 +122,8 @@ public final class FileCluster: Cluster {
         new.stamps = stamps
         new.isYoung = stamps.values.contains { $0.isYoung() }
         if stamps != old.stamps {
-          logger.info("objects read anew", metadata: ["path": "\(path.printable(limit: 1024))", "files": "\(stamps.count)"])
+          logger.info(
+            "objects read anew", metadata: ["path": "\(path.printable(limit: 1024))", "files": "\(stamps.count)"])
         }
       }
       new.failure = nil

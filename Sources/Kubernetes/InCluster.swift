@@ -20,8 +20,12 @@ extension Connection {
     }
     let literal = host.contains(":") && !host.hasPrefix("[") ? "[\(host)]" : host
     var connection = Connection(server: try ServerAddress(parsing: "https://\(literal):\(port)"))
-    connection.authorities = .file(
-      try ReloadingFile(path: folder + "/ca.crt", purpose: "service account's authority", limit: PEM.maximumBytes))
+    let authority = try ReloadingFile(
+      path: folder + "/ca.crt", purpose: "service account's authority", limit: PEM.maximumBytes)
+    guard PEM.holds("CERTIFICATE", authority.content().bytes) else {
+      throw ClusterError(.invalid, "\(folder)/ca.crt holds no certificate in PEM")
+    }
+    connection.authorities = .file(authority)
     connection.token = .file(
       try ReloadingFile(path: folder + "/token", purpose: "service account's token", limit: BearerToken.maximumBytes))
     _ = try connection.token.current()

@@ -12,7 +12,8 @@ enum Kubeconfig {
     if let path { return path }
     let files = (environment("KUBECONFIG") ?? "").split(separator: ":").map(String.init)
     if files.count > 1 {
-      throw ClusterError(.invalid, "KUBECONFIG names \(files.count) files, which are not merged; name one, as in kubeconfig:FILE")
+      throw ClusterError(
+        .invalid, "KUBECONFIG names \(files.count) files, which are not merged; name one, as in kubeconfig:FILE")
     }
     if let file = files.first { return file }
     guard let home = environment("HOME"), !home.isEmpty else {
@@ -63,7 +64,8 @@ private struct KubeconfigReader {
   }
 
   private func connection(_ root: NodeReader) throws(NodeError) -> Connection {
-    guard try root.optionalString("kind") ?? "Config" == "Config", try root.optionalString("apiVersion") ?? "v1" == "v1" else {
+    guard try root.optionalString("kind") ?? "Config" == "Config", try root.optionalString("apiVersion") ?? "v1" == "v1"
+    else {
       throw root.error("is no kubeconfig: its kind must be Config and its apiVersion v1")
     }
     guard let contextName = try root.optionalString("current-context"), !contextName.isEmpty else {
@@ -96,7 +98,8 @@ private struct KubeconfigReader {
     }
     guard let found else {
       let known = names.isEmpty ? "none" : names.prefix(8).joined(separator: ", ")
-      throw root.error("has no \(member) \"\(name.printable(limit: 64))\"; its \(list) are: \(known.printable(limit: 200))")
+      throw root.error(
+        "has no \(member) \"\(name.printable(limit: 64))\"; its \(list) are: \(known.printable(limit: 200))")
     }
     return found
   }
@@ -151,7 +154,8 @@ private struct KubeconfigReader {
       user, "client-certificate", label: "CERTIFICATE", what: "a certificate in PEM")
     let key = try material(user, "client-key", label: "PRIVATE KEY", what: "a private key in PEM")
     guard (certificate == nil) == (key == nil) else {
-      throw user.error(certificate == nil ? "has a client key without its certificate" : "has a client certificate without its key")
+      throw user.error(
+        certificate == nil ? "has a client key without its certificate" : "has a client certificate without its key")
     }
     connection.clientCertificatePEM = certificate
     connection.clientKeyPEM = key

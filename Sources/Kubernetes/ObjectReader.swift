@@ -53,7 +53,9 @@ enum ObjectReader {
   static func object(
     _ reader: NodeReader, _ kind: ObjectKind
   ) throws(NodeError) -> (id: ObjectID, object: ClusterObject) {
-    guard let metadata = try reader.optional("metadata") else { throw reader.error("is a \(kind.rawValue) without metadata") }
+    guard let metadata = try reader.optional("metadata") else {
+      throw reader.error("is a \(kind.rawValue) without metadata")
+    }
     let name = try requiredString("name", in: metadata)
     let namespace = try namespace(metadata)
     let id: ObjectID

@@ -37,7 +37,8 @@ public struct FetchedManifest: Sendable {
 public enum Manifest: Sendable {
   /// Config and layers (OCI image specification, manifest.md). A signature manifest is one as well.
   case image(
-    artifactType: String?, config: Descriptor, layers: [Descriptor], subject: Descriptor?, annotations: [String: String])
+    artifactType: String?, config: Descriptor, layers: [Descriptor], subject: Descriptor?, annotations: [String: String]
+  )
   /// Other manifests (image-index.md).
   case index(manifests: [Descriptor], subject: Descriptor?, annotations: [String: String])
 
@@ -55,7 +56,9 @@ public enum Manifest: Sendable {
 
   private init(contentType: String, bytes: [UInt8], limit: Int) throws(ManifestFault) {
     let document: JSONDocument
-    do { document = try JSONDocument(bytes) } catch { throw ManifestFault("not JSON: \(error.description.printable())") }
+    do { document = try JSONDocument(bytes) } catch {
+      throw ManifestFault("not JSON: \(error.description.printable())")
+    }
     let root = document.root
     guard root.kind == .object else { throw ManifestFault("not a JSON object") }
 
@@ -65,7 +68,9 @@ public enum Manifest: Sendable {
     }
     guard try root.required("schemaVersion").integerValue() == 2 else { throw ManifestFault("schemaVersion is not 2") }
 
-    switch try Form(contentType: contentType, body: root.optionalText("mediaType", limit: ManifestBounds.mediaTypeBytes)) {
+    switch try Form(
+      contentType: contentType, body: root.optionalText("mediaType", limit: ManifestBounds.mediaTypeBytes))
+    {
     case .image:
       try Self.refuse(["manifests"], in: root, of: "an image manifest")
       self = .image(
@@ -91,7 +96,8 @@ public enum Manifest: Sendable {
   }
 
   /// Go programs write an empty list as `null`.
-  private static func descriptors(_ name: String, in root: JSONValue, limit: Int) throws(ManifestFault) -> [Descriptor] {
+  private static func descriptors(_ name: String, in root: JSONValue, limit: Int) throws(ManifestFault) -> [Descriptor]
+  {
     let list = try root.required(name)
     if list.isNull { return [] }
     var descriptors: [Descriptor] = []
@@ -114,16 +120,19 @@ private enum Form {
     }
     if let body, body != mediaType {
       throw ManifestFault(
-        "its Content-Type is \(mediaType.printable()), but it calls itself \(body.printable()): it could be read as either")
+        "its Content-Type is \(mediaType.printable()), but it calls itself \(body.printable()): it could be read as either"
+      )
     }
     switch mediaType {
     case ManifestMediaType.image, ManifestMediaType.dockerImage: self = .image
     case ManifestMediaType.index, ManifestMediaType.dockerList: self = .index
-    case "application/vnd.docker.distribution.manifest.v1+json", "application/vnd.docker.distribution.manifest.v1+prettyjws":
+    case "application/vnd.docker.distribution.manifest.v1+json",
+      "application/vnd.docker.distribution.manifest.v1+prettyjws":
       throw ManifestFault("Docker's manifest schema 1 is not supported; push the image again with a current tool")
     default:
       throw ManifestFault(
-        "media type \(mediaType.printable()) is no manifest's; known are \(ManifestMediaType.all.joined(separator: ", "))")
+        "media type \(mediaType.printable()) is no manifest's; known are \(ManifestMediaType.all.joined(separator: ", "))"
+      )
     }
   }
 }

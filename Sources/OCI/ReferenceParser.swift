@@ -60,7 +60,8 @@ struct ReferenceParser {
       throw ReferenceError(at: offset, "an image reference has no URL scheme; it starts with the registry's host")
     }
     if text.count == 64, text.allSatisfy(isHexadecimal) {
-      throw ReferenceError(at: 0, "64 hexadecimal digits are an image identifier, not a repository; write name@sha256:…")
+      throw ReferenceError(
+        at: 0, "64 hexadecimal digits are an image identifier, not a repository; write name@sha256:…")
     }
   }
 

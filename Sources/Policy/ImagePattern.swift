@@ -154,10 +154,10 @@ public struct ImagePattern: Sendable, Hashable {
     if host.first == UInt8(ascii: "[") {
       guard let end = host.firstIndex(of: UInt8(ascii: "]")),
         host[(host.startIndex + 1)..<end].contains(UInt8(ascii: ":")),
-        host[(host.startIndex + 1)..<end].allSatisfy({
-          isASCIIAlphanumeric($0) || $0 == UInt8(ascii: ":") || $0 == UInt8(ascii: ".")
-        })
-      else { throw PatternError("has a registry in brackets that is no IPv6 address; other uses of [ ] are not supported") }
+        host[(host.startIndex + 1)..<end].allSatisfy({ isASCIIAlphanumeric($0) || $0 == UInt8(ascii: ":") })
+      else {
+        throw PatternError("has a registry in brackets that is no IPv6 address; other uses of [ ] are not supported")
+      }
       try checkPort(host[(end + 1)...])
       return
     }
@@ -174,7 +174,8 @@ public struct ImagePattern: Sendable, Hashable {
     }
     for label in labels {
       guard !label.contains(UInt8(ascii: "*")) else {
-        throw PatternError("has a wildcard in its registry; only a leading \"*.\" is allowed there, as in *.example.com/**")
+        throw PatternError(
+          "has a wildcard in its registry; only a leading \"*.\" is allowed there, as in *.example.com/**")
       }
       guard let first = label.first, let last = label.last, isASCIIAlphanumeric(first), isASCIIAlphanumeric(last),
         label.allSatisfy({ isASCIIAlphanumeric($0) || $0 == UInt8(ascii: "-") })
@@ -185,20 +186,23 @@ public struct ImagePattern: Sendable, Hashable {
   private static func checkPort(_ text: ArraySlice<UInt8>) throws(PatternError) {
     if text.isEmpty { return }
     let digits = text.dropFirst()
-    guard text.first == UInt8(ascii: ":"), !digits.isEmpty, digits.count <= 5,
+    guard text.first == UInt8(ascii: ":"), !digits.isEmpty, digits.count <= 5, digits.first != 0x30,
       digits.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 })
-    else { throw PatternError("has a registry whose port is no number") }
+    else { throw PatternError("has a registry whose port is none (digits without leading zero)") }
   }
 
   private static func checkComponent(_ component: ArraySlice<UInt8>) throws(PatternError) {
-    guard !component.isEmpty else { throw PatternError("has an empty component: a slash too many, or the name is missing") }
+    guard !component.isEmpty else {
+      throw PatternError("has an empty component: a slash too many, or the name is missing")
+    }
     if component.elementsEqual("**".utf8) { return }
     if component.contains(subsequence: "**") {
       throw PatternError("has ** beside other characters; ** stands for whole components, as in ghcr.io/org/**")
     }
     for byte in component {
       switch byte {
-      case 0x61...0x7a, 0x30...0x39, UInt8(ascii: "*"), UInt8(ascii: "."), UInt8(ascii: "-"), UInt8(ascii: "_"): continue
+      case 0x61...0x7a, 0x30...0x39, UInt8(ascii: "*"), UInt8(ascii: "."), UInt8(ascii: "-"), UInt8(ascii: "_"):
+        continue
       case 0x41...0x5a: throw PatternError("has upper-case letters in the repository, which no image has")
       default:
         throw PatternError(

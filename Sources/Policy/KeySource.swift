@@ -87,7 +87,8 @@ public enum KeySource: Sendable, Hashable, CustomStringConvertible {
     guard KubernetesName.isDataKey(parts[1]) else {
       throw PolicyError(
         .publicKey,
-        "\"\(parts[1].printable(limit: 64))\" cannot be a key of a \(kind)'s data (\(KubernetesName.dataKeyRule)); \(form)")
+        "\"\(parts[1].printable(limit: 64))\" cannot be a key of a \(kind)'s data (\(KubernetesName.dataKeyRule)); \(form)"
+      )
     }
     return (name, parts[1])
   }
@@ -110,11 +111,12 @@ func parseKeys(_ text: String) throws(KeyTextError) -> [PublicKey] {
   let trimmed = trimmed(text)
   guard !trimmed.isEmpty else { throw KeyTextError(problem: "is empty where PEM public keys should be") }
   // Before anything looks into it, so that no message can hold any of it.
-  if trimmed.contains("PRIVATE KEY-----") {
+  if Array(trimmed.utf8)[...].contains(subsequence: "PRIVATE KEY-----") {
     throw KeyTextError(
       problem: "holds a private key; put the public key there (BEGIN PUBLIC KEY), and replace that private key, which "
         + "whoever may read the object has seen")
   }
+  try refuseTextOutsideBlocks(trimmed)
   let keys: [PublicKey]
   do throws(KeyError) {
     keys = try PublicKey.parsePEM(trimmed, maximumCount: maximumKeys)
@@ -125,4 +127,25 @@ func parseKeys(_ text: String) throws(KeyTextError) -> [PublicKey] {
   let distinct = keys.filter { seen.insert($0.fingerprint).inserted }
   guard !distinct.isEmpty else { throw KeyTextError(problem: "holds no public key") }
   return distinct
+}
+
+/// Refuses text outside of PEM blocks without quoting it: the text may be any value of any Secret that the annotation
+/// names, and whoever reads the message need not be allowed to read that.
+private func refuseTextOutsideBlocks(_ text: String) throws(KeyTextError) {
+  var isInside = false
+  for (number, line) in text.utf8.split(separator: 0x0a, omittingEmptySubsequences: false).enumerated() {
+    let line = trimmed(Substring(line))
+    if line.utf8.starts(with: "-----BEGIN ".utf8) {
+      isInside = true
+    } else if line.utf8.starts(with: "-----END ".utf8) {
+      isInside = false
+    } else if !isInside, !line.isEmpty {
+      let isOpenSSH = line.hasPrefix("ssh-") || line.hasPrefix("ecdsa-sha2-")
+      throw KeyTextError(
+        problem: "is no list of PEM public keys: line \(number + 1) is outside of a PEM block"
+          + (isOpenSSH
+            ? "; it is in OpenSSH's form, which ssh-keygen -e -m PKCS8 -f FILE converts"
+            : "; only -----BEGIN PUBLIC KEY----- blocks may be there"))
+    }
+  }
 }

@@ -26,7 +26,8 @@ public enum PolicyAnnotations {
     var values: [PolicyAnnotation: String] = [:]
     var unknown: [String] = []
     for (name, value) in annotations where isOurs(name) {
-      if name.utf8.starts(with: prefix.utf8), let known = PolicyAnnotation(rawValue: String(name.dropFirst(prefix.count)))
+      if name.utf8.starts(with: prefix.utf8),
+        let known = PolicyAnnotation(rawValue: withoutPrefix(name))
       {
         values[known] = value
       } else {
@@ -55,6 +56,11 @@ public enum PolicyAnnotations {
 
   private enum Switch: String, CaseIterable { case enabled, disabled }
   private enum Flag: String, CaseIterable { case `true`, `false` }
+
+  /// Bytes, not characters, are dropped: a combining mark would make one character of the slash and itself.
+  private static func withoutPrefix(_ name: String) -> String {
+    String(decoding: name.utf8.dropFirst(prefix.utf8.count), as: UTF8.self)
+  }
 
   private static func isOurs(_ name: String) -> Bool {
     name.utf8.prefix(prefix.utf8.count).elementsEqual(prefix.utf8) { asciiLowercase($0) == $1 }
@@ -191,7 +197,7 @@ public enum PolicyAnnotations {
 
   private static func unknownError(_ name: String) -> PolicyError {
     let shown = name.printable(limit: 96)
-    if let nearest = PolicyAnnotation.nearest(to: String(name.dropFirst(prefix.count))) {
+    if let nearest = PolicyAnnotation.nearest(to: withoutPrefix(name)) {
       return PolicyError(annotation: shown, "annotation \(shown) is not known; did you mean \(nearest.fullName)?")
     }
     let known = PolicyAnnotation.allCases.map(\.rawValue).joined(separator: ", ")

@@ -41,6 +41,7 @@ public struct Deadline: Sendable, Hashable, Comparable {
   /// Whether the moment has passed.
   public var hasPassed: Bool { nanoseconds <= Deadline.now.nanoseconds }
 
+  /// Whether `left` is the earlier one.
   public static func < (left: Deadline, right: Deadline) -> Bool { left.nanoseconds < right.nanoseconds }
 }
 

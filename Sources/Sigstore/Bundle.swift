@@ -13,7 +13,7 @@ struct Bundle {
     let root = try Field(parsing: bytes, context: "the bundle")
     try root.allowOnly(["mediaType", "verificationMaterial", "messageSignature", "dsseEnvelope"])
     let mediaType = try root.member("mediaType").string()
-    guard mediaType == MediaType.bundleV03 || mediaType == MediaType.bundleV03Parameter else {
+    guard mediaType.isExactly(MediaType.bundleV03) || mediaType.isExactly(MediaType.bundleV03Parameter) else {
       throw root.malformed(
         "its mediaType is \"\(mediaType.printable(limit: 100))\", only \(MediaType.bundleV03) is read")
     }
@@ -73,7 +73,7 @@ struct Envelope {
   init(_ field: Field) throws(CandidateRejection) {
     try field.allowOnly(["payload", "payloadType", "signatures"])
     let type = try field.member("payloadType").string()
-    guard type == MediaType.inTotoStatement else {
+    guard type.isExactly(MediaType.inTotoStatement) else {
       throw CandidateRejection(
         .notAnImageSignature,
         "a DSSE envelope around \"\(type.printable(limit: 100))\", not around \(MediaType.inTotoStatement)")

@@ -36,7 +36,11 @@ struct Field {
 
   /// Throws if this is no object, or has a member of another name.
   func allowOnly(_ names: [String]) throws(CandidateRejection) {
-    try reading { () throws(JSONError) in try value.allowOnly(names) }
+    // By bytes: strings are equal in Swift where Unicode takes two spellings for one, as K and the Kelvin sign.
+    for (name, _) in try reading({ () throws(JSONError) in try value.members() })
+    where !names.contains(where: { $0.isExactly(name) }) {
+      throw malformed("\(path.isEmpty ? "it" : path) has an unknown member \"\(name.prefix(64))\"")
+    }
   }
 
   func member(_ name: String) throws(CandidateRejection) -> Field {
@@ -94,4 +98,9 @@ struct Field {
   func requireObject() throws(CandidateRejection) {
     guard value.kind == .object else { throw malformed("\(path) is of type \(value.kind), expected object") }
   }
+}
+
+extension String {
+  /// Whether both have the same bytes.
+  func isExactly(_ other: String) -> Bool { utf8.elementsEqual(other.utf8) }
 }

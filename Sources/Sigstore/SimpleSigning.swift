@@ -15,8 +15,8 @@ struct SimpleSigning {
   private static let maximumSignatureText = 2048
 
   init(payload: [UInt8], layerMediaType: String, annotations: [String: String]) throws(CandidateRejection) {
-    guard layerMediaType == MediaType.simpleSigning else {
-      if layerMediaType == MediaType.envelope {
+    guard layerMediaType.isExactly(MediaType.simpleSigning) else {
+      if layerMediaType.isExactly(MediaType.envelope) {
         throw CandidateRejection(.notAnImageSignature, "an attestation (DSSE envelope), not an image signature")
       }
       throw CandidateRejection(
@@ -60,7 +60,7 @@ struct SimpleSigning {
     let critical = try root.member("critical")
     try critical.allowOnly(["identity", "image", "type"])
     let type = try critical.member("type").string()
-    guard type == ImageSignature.payloadType else {
+    guard type.isExactly(ImageSignature.payloadType) else {
       throw CandidateRejection(
         .malformed, "\(prefix) of type \"\(type.printable(limit: 64))\", not \"\(ImageSignature.payloadType)\"")
     }

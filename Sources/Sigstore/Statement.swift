@@ -15,14 +15,14 @@ enum Statement {
     let root = try Field(parsing: payload, context: "\(prefix) its statement")
     // First what it is: an attestation may have members that a signature has not.
     let predicateType = try root.member("predicateType").string()
-    guard predicateType == ImageSignature.predicateType else {
+    guard predicateType.isExactly(ImageSignature.predicateType) else {
       throw CandidateRejection(
         .notAnImageSignature,
         "\(prefix) an attestation (predicate type \"\(predicateType.printable(limit: 100))\"), not an image signature")
     }
     try root.allowOnly(["_type", "subject", "predicateType", "predicate"])
     let type = try root.member("_type").string()
-    guard type == Self.type else {
+    guard type.isExactly(Self.type) else {
       throw root.malformed("its _type is \"\(type.printable(limit: 64))\", not \(Self.type)")
     }
     try root.optional("predicate")?.requireObject()

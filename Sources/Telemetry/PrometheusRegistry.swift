@@ -59,7 +59,8 @@ public final class PrometheusRegistry: MetricsFactory, Sendable {
   public static let contentType = "text/plain; version=0.0.4; charset=utf-8"
 
   private static let ownHelp = [
-    "pinseal_dropped_series_total": "Metrics that were asked for and not kept, because of a bound or of a name used twice."
+    "pinseal_dropped_series_total":
+      "Metrics that were asked for and not kept, because of a bound or of a name used twice."
   ]
 
   /// The series of this name and these labels, made if there is none; nil if there is no room or the name is of another kind.

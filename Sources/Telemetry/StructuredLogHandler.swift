@@ -1,5 +1,5 @@
-public import Logging
 import JSON
+public import Logging
 import Primitives
 
 /// How log lines look.
@@ -69,7 +69,9 @@ enum LogLimits {
 }
 
 enum JSONLine {
-  static func render(_ event: LogEvent, label: String, metadata: [(key: String, value: Logger.Metadata.Value)]) -> [UInt8] {
+  static func render(_ event: LogEvent, label: String, metadata: [(key: String, value: Logger.Metadata.Value)])
+    -> [UInt8]
+  {
     var writer = JSONWriter(capacity: 512)
     writer.object { writer in
       writer.member("time", Timestamp.now().rfc3339)
@@ -123,8 +125,11 @@ enum JSONLine {
 }
 
 enum TextLine {
-  static func render(_ event: LogEvent, label: String, metadata: [(key: String, value: Logger.Metadata.Value)]) -> [UInt8] {
-    var line = Timestamp.now().rfc3339 + " " + event.level.rawValue + " " + label.printable(limit: LogLimits.name) + ": "
+  static func render(_ event: LogEvent, label: String, metadata: [(key: String, value: Logger.Metadata.Value)])
+    -> [UInt8]
+  {
+    var line =
+      Timestamp.now().rfc3339 + " " + event.level.rawValue + " " + label.printable(limit: LogLimits.name) + ": "
     line += event.message.description.printable(limit: LogLimits.message)
     for (key, value) in metadata.prefix(LogLimits.elements) {
       line += " " + key.printable(limit: LogLimits.name) + "=" + text(value, depth: 0)
@@ -141,7 +146,9 @@ enum TextLine {
       return "[" + elements.prefix(LogLimits.elements).map { text($0, depth: depth + 1) }.joined(separator: ", ") + "]"
     case .dictionary(let members):
       let pairs = members.sorted { $0.key < $1.key }.prefix(LogLimits.elements)
-      return "{" + pairs.map { $0.key.printable(limit: LogLimits.name) + "=" + text($0.value, depth: depth + 1) }.joined(separator: " ") + "}"
+      return "{"
+        + pairs.map { $0.key.printable(limit: LogLimits.name) + "=" + text($0.value, depth: depth + 1) }.joined(
+          separator: " ") + "}"
     }
   }
 
@@ -150,7 +157,8 @@ enum TextLine {
     let printable = text.printable(limit: LogLimits.value)
     let isPlain = printable.utf8.allSatisfy { byte in
       byte > 0x20 && byte != UInt8(ascii: "\"") && byte != UInt8(ascii: "=") && byte != UInt8(ascii: ",")
-        && byte != UInt8(ascii: "[") && byte != UInt8(ascii: "]") && byte != UInt8(ascii: "{") && byte != UInt8(ascii: "}")
+        && byte != UInt8(ascii: "[") && byte != UInt8(ascii: "]") && byte != UInt8(ascii: "{")
+        && byte != UInt8(ascii: "}")
     }
     if isPlain, !printable.isEmpty { return printable }
     return "\"" + printable.map { $0 == "\"" ? "\\\"" : String($0) }.joined() + "\""

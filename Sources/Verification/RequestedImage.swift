@@ -25,9 +25,7 @@ public struct RequestedImage: Sendable, Hashable {
     do throws(ReferenceError) {
       reference = try ImageReference(parsing: literal)
     } catch {
-      throw Refusal(
-        .imageReferenceInvalid,
-        "not an image reference: \(error.description.printable()) (at byte \(error.position))")
+      throw Refusal(.imageReferenceInvalid, "not an image reference: \(error.description.printable(limit: 500))")
     }
   }
 }

@@ -72,7 +72,7 @@ extension ClusterTests {
     let after = try await environment.webhook.metrics()
     // Versions before 1.24 offer webhooks HTTP/1.1 only.
     let speaksHTTP2 = try await environment.cluster.minorVersion() >= 24
-    #expect(after.requests(http2: speaksHTTP2) - before.requests(http2: speaksHTTP2) >= 2)
-    #expect(after.requests(http2: !speaksHTTP2) == before.requests(http2: !speaksHTTP2))
+    #expect(after.reviews(http2: speaksHTTP2) - before.reviews(http2: speaksHTTP2) >= 2)
+    #expect(after.reviews(http2: !speaksHTTP2) == before.reviews(http2: !speaksHTTP2))
   }
 }

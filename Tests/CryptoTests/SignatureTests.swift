@@ -82,6 +82,7 @@ import Testing
     let (r, s) = (Array(raw.prefix(size)), Array(raw.suffix(size)))
     #expect(key.publicKey.verify([0] + r + [0] + s, of: Self.message, scheme: scheme) == .invalid)
     #expect(key.publicKey.verify(r + s + [0, 0], of: Self.message, scheme: scheme) == .invalid)
+    #expect(key.publicKey.verify(r + [0, 0] + s, of: Self.message, scheme: scheme) == .invalid)
     #expect(key.publicKey.verify(s + r, of: Self.message, scheme: scheme) == .invalid)
     // Attack 27: zero, and numbers past the group's order.
     let zero = [UInt8](repeating: 0, count: size)

@@ -43,7 +43,8 @@ private func execute(
   _ program: String, _ arguments: [String], _ environment: [String: String], _ input: String
 ) async throws -> Outcome {
   let result = try await run(
-    .name(program), arguments: Arguments(arguments), environment: .inherit.updating(keyed(environment)),
+    // env takes a path as well as a name, and becomes the program.
+    .name("env"), arguments: Arguments([program] + arguments), environment: .inherit.updating(keyed(environment)),
     input: .string(input), output: .string(limit: 16 << 20), error: .string(limit: 16 << 20))
   let status: Int
   switch result.terminationStatus {

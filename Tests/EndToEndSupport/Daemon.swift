@@ -38,7 +38,7 @@ package func withDaemon<Value: Sendable>(
   let log = "\(folder)/\(name).log"
   // The shell opens the log and becomes the program, so the process id stays.
   let result = try await run(
-    .name("/bin/sh"), arguments: Arguments(["-c", #"exec "$@" >>"$0" 2>&1"#, log, program] + arguments),
+    .name("sh"), arguments: Arguments(["-c", #"exec "$@" >>"$0" 2>&1"#, log, program] + arguments),
     environment: .inherit.updating(keyed(environment)), input: .none, output: .discarded, error: .discarded
   ) { execution in
     let daemon = Daemon(name: name, processIdentifier: execution.processIdentifier.value, logFile: log)

@@ -102,11 +102,11 @@ package struct Metrics: Sendable {
 }
 
 extension Metrics {
-  /// Reviews that came in, both endpoints together.
-  package var reviews: Double { sum("pinseal_requests_total") }
+  /// Reviews that were answered, both endpoints together.
+  package var reviews: Double { sum("pinseal_reviews_total") }
 
-  /// Requests by the version of HTTP.
-  package func requests(http2: Bool) -> Double {
-    sum("pinseal_http_requests_total", "version=\"\(http2 ? "2" : "1.1")\"")
+  /// Reviews by the version of HTTP that brought them.
+  package func reviews(http2: Bool) -> Double {
+    sum("pinseal_reviews_total", "protocol=\"\(http2 ? "h2" : "http/1.1")\"")
   }
 }

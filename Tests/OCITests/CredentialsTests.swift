@@ -42,7 +42,9 @@ import Testing
     #expect(credentials.notes.isEmpty)
   }
 
-  @Test(arguments: ["{}", "null", #"{"auth":""}"#, #"{"auth":"Og=="}"#, #"{"email":"a@b"}"#, #"{"username":"","password":""}"#])
+  @Test(arguments: [
+    "{}", "null", #"{"auth":""}"#, #"{"auth":"Og=="}"#, #"{"email":"a@b"}"#, #"{"username":"","password":""}"#,
+  ])
   func `an entry with no credential is ignored`(_ json: String) throws {
     let credentials = try Self.entry(json)
     #expect(credentials.credential(forRegistry: "r.io", repository: "a") == nil)
@@ -65,7 +67,8 @@ import Testing
   }
 
   @Test(arguments: [
-    "", " ", "https://", "/path", "user:S3CR3T@r.io", "https://user:S3CR3T@r.io/v1/", "r.io?x=S3CR3T", "r.io:port", "r.io:",
+    "", " ", "https://", "/path", "user:S3CR3T@r.io", "https://user:S3CR3T@r.io/v1/", "r.io?x=S3CR3T", "r.io:port",
+    "r.io:",
     "r.io:123456", "r..io", ".r.io", "r.io.", "[::1", "a b",
   ])
   func `an entry whose name is no host is noted`(_ host: String) throws {
@@ -203,13 +206,17 @@ import Testing
   @Test func `nothing that is printed shows a value`() throws {
     let secret = "hunter2-S3CR3T"
     let credentials = try Self.parse(
-      #"{"auths":{"a.io":{"username":"\#(secret)","password":"\#(secret)"},"b.io":{"identitytoken":"\#(secret)"},"c.io":{"registrytoken":"\#(secret)"}}}"#)
+      #"{"auths":{"a.io":{"username":"\#(secret)","password":"\#(secret)"},"b.io":{"identitytoken":"\#(secret)"},"c.io":{"registrytoken":"\#(secret)"}}}"#
+    )
     var shown = [String(describing: credentials), String(reflecting: credentials), "\([credentials])"]
     var dumped = ""
     dump(credentials, to: &dumped)
     for host in ["a.io", "b.io", "c.io"] {
       let credential = try #require(credentials.credential(forRegistry: host, repository: "x"))
-      shown += [String(describing: credential), String(reflecting: credential), "\(Optional(credential) as Any)", "\([credential])"]
+      shown += [
+        String(describing: credential), String(reflecting: credential), "\(Optional(credential) as Any)",
+        "\([credential])",
+      ]
       dump(credential, to: &dumped)
     }
     shown.append(dumped)

@@ -6,7 +6,8 @@ import Testing
 @Suite struct `Manifests` {
   private static let empty = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
 
-  private static func parse(_ text: String, as mediaType: String = ManifestMediaType.image, limit: Int = 1000) throws(RegistryError)
+  private static func parse(_ text: String, as mediaType: String = ManifestMediaType.image, limit: Int = 1000)
+    throws(RegistryError)
     -> Manifest
   {
     let bytes = Array(text.utf8)
@@ -27,7 +28,9 @@ import Testing
   }
 
   @Test func `a signature manifest of cosign 2 is an image with a layer for each signature`() throws {
-    guard case .image(let artifactType, let config, let layers, let subject, let annotations) = try Self.parse(Real.signatures)
+    guard
+      case .image(let artifactType, let config, let layers, let subject, let annotations) = try Self.parse(
+        Real.signatures)
     else {
       Issue.record("not an image")
       return
@@ -40,7 +43,8 @@ import Testing
   }
 
   @Test func `a bundle manifest of cosign 3 has a subject and the empty config`() throws {
-    guard case .image(let artifactType, let config, let layers, let subject, let annotations) = try Self.parse(Real.bundle)
+    guard
+      case .image(let artifactType, let config, let layers, let subject, let annotations) = try Self.parse(Real.bundle)
     else {
       Issue.record("not an image")
       return
@@ -76,7 +80,9 @@ import Testing
     #expect(manifests.count == 1)
   }
 
-  @Test(arguments: ["application/vnd.oci.image.manifest.v1+json; charset=utf-8", "Application/Vnd.OCI.Image.Manifest.v1+JSON"])
+  @Test(arguments: [
+    "application/vnd.oci.image.manifest.v1+json; charset=utf-8", "Application/Vnd.OCI.Image.Manifest.v1+JSON",
+  ])
   func `parameters and case of the Content-Type do not matter`(_ contentType: String) throws {
     _ = try Self.parse(Real.bundle, as: contentType)
   }
@@ -97,7 +103,9 @@ import Testing
       return
     }
     #expect(artifactType == nil && subject == nil && layers.count == 1)
-    guard case .index(let manifests, _, _) = try Self.parse(#"{"schemaVersion":2,"manifests":null}"#, as: ManifestMediaType.index)
+    guard
+      case .index(let manifests, _, _) = try Self.parse(
+        #"{"schemaVersion":2,"manifests":null}"#, as: ManifestMediaType.index)
     else {
       Issue.record("not an index")
       return
@@ -124,9 +132,11 @@ import Testing
     Bad(testDescription: "a member twice", text: #"{"schemaVersion":2,"schemaVersion":2}"#, says: "twice"),
     Bad(testDescription: "deep nesting", text: String(repeating: "[", count: 10_000), says: "deeper"),
     Bad(testDescription: "no schemaVersion", text: #"{\#(config),"layers":[]}"#, says: "schemaVersion"),
-    Bad(testDescription: "schemaVersion 3", text: #"{"schemaVersion":3,\#(config),"layers":[]}"#, says: "schemaVersion"),
     Bad(
-      testDescription: "schemaVersion 2.0", text: #"{"schemaVersion":2.0,\#(config),"layers":[]}"#, says: "schemaVersion"),
+      testDescription: "schemaVersion 3", text: #"{"schemaVersion":3,\#(config),"layers":[]}"#, says: "schemaVersion"),
+    Bad(
+      testDescription: "schemaVersion 2.0", text: #"{"schemaVersion":2.0,\#(config),"layers":[]}"#,
+      says: "schemaVersion"),
     Bad(
       testDescription: "Docker schema 1 by version", text: #"{"schemaVersion":1,"name":"a","tag":"b"}"#,
       mediaType: "application/json", says: "schema 1"),
@@ -134,7 +144,8 @@ import Testing
       testDescription: "Docker schema 1 by Content-Type", text: #"{"schemaVersion":2}"#,
       mediaType: "application/vnd.docker.distribution.manifest.v1+prettyjws", says: "schema 1"),
     Bad(
-      testDescription: "Docker schema 1 under OCI's name", text: #"{"schemaVersion":2,"fsLayers":[],\#(config),"layers":[]}"#,
+      testDescription: "Docker schema 1 under OCI's name",
+      text: #"{"schemaVersion":2,"fsLayers":[],\#(config),"layers":[]}"#,
       says: "schema 1"),
     Bad(
       testDescription: "image and index at once", text: #"{"schemaVersion":2,\#(config),"layers":[],"manifests":[]}"#,
@@ -157,7 +168,9 @@ import Testing
       mediaType: "application/vnd.oci.artifact.manifest.v1+json", says: "is no manifest's"),
     Bad(testDescription: "no config", text: #"{"schemaVersion":2,"layers":[]}"#, says: "config"),
     Bad(testDescription: "no layers", text: #"{"schemaVersion":2,\#(config)}"#, says: "layers"),
-    Bad(testDescription: "layers that are an object", text: #"{"schemaVersion":2,\#(config),"layers":{}}"#, says: "layers"),
+    Bad(
+      testDescription: "layers that are an object", text: #"{"schemaVersion":2,\#(config),"layers":{}}"#, says: "layers"
+    ),
     Bad(testDescription: "a layer that is null", text: image(layer: "null"), says: "layers[0]"),
     Bad(
       testDescription: "no media type", text: image(layer: #"{"size":2,"digest":"\#(empty)"}"#), says: "mediaType"),
@@ -206,7 +219,9 @@ import Testing
 
   @Test func `a thousand layers are read and one more is refused`() throws {
     let layer = #"{"mediaType":"a/b","size":0,"digest":"\#(Self.empty)"}"#
-    func text(_ count: Int) -> String { Self.image(layer: Array(repeating: layer, count: count).joined(separator: ",")) }
+    func text(_ count: Int) -> String {
+      Self.image(layer: Array(repeating: layer, count: count).joined(separator: ","))
+    }
     _ = try Self.parse(text(1000))
     let error = try #require(throws: RegistryError.self) { try Self.parse(text(1001)) }
     #expect(error.description.contains("1001 layers, at most 1000"))
@@ -221,13 +236,16 @@ import Testing
     _ = try Self.parse(text(names(512)))
     #expect(throws: RegistryError.self) { try Self.parse(text(names(513))) }
     #expect(throws: RegistryError.self) { try Self.parse(text("\"\(String(repeating: "n", count: 1025))\":\"v\"")) }
-    #expect(throws: RegistryError.self) { try Self.parse(text("\"n\":\"\(String(repeating: "v", count: 1 << 20 | 1))\"")) }
+    #expect(throws: RegistryError.self) {
+      try Self.parse(text("\"n\":\"\(String(repeating: "v", count: 1 << 20 | 1))\""))
+    }
   }
 
   @Test func `what a registry sends is made printable in the message`() throws {
     let error = try #require(throws: RegistryError.self) {
       try Self.parse("{\"schemaVersion\":2,\"mediaType\":\"x\\u202e\\u0007\"}", as: "")
     }
-    #expect(!error.description.unicodeScalars.contains("\u{202E}") && !error.description.unicodeScalars.contains("\u{7}"))
+    #expect(
+      !error.description.unicodeScalars.contains("\u{202E}") && !error.description.unicodeScalars.contains("\u{7}"))
   }
 }

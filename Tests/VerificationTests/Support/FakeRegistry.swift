@@ -127,7 +127,8 @@ final class FakeRegistry: RegistryReading {
     for gate in gates { await gate.pass() }
     if Task.isCancelled {
       state.withLock { state in state.cancelled.append(call) }
-      throw RegistryError(.registryUnavailable, "given up")
+      // As a careless client may put it: what comes after a cancellation must not be believed.
+      throw RegistryError(.registryMisbehaved, "given up")
     }
     let error = state.withLock { state in state.failing.first { $0.matches(call) }?.error }
     if let error { throw error }

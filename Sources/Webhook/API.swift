@@ -1,2 +1,0 @@
-/// Wiring.
-public enum Skeleton {}

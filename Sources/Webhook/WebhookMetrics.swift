@@ -1,0 +1,132 @@
+import Admission
+import HTTPServer
+import Metrics
+import Primitives
+import Telemetry
+import Verification
+
+/// What `/metrics` shows. Labels come from closed sets; no image and no namespace is one.
+struct WebhookMetrics: Sendable {
+  private let registry: PrometheusRegistry
+  private let decisions: [Endpoint: [AdmissionAnswer.Decision: Counter]]
+  private let requests: [RequestHead.ProtocolVersion: Counter]
+  private let refusedRequests: [Int: Counter]
+  private let codes: [RefusalCode: Counter]
+  private let durations: [Endpoint: [Bool: Timer]]
+  private let cache: CacheCounters
+  private let openConnections: Gauge
+  private let certificateExpiry: Gauge
+  private let handshakeFailures: Delta
+  private let reloads: Delta
+
+  private static let help = [
+    "pinseal_reviews_total": "AdmissionReviews answered, by the protocol they came over.",
+    "pinseal_decisions_total": "What AdmissionReviews came to.",
+    "pinseal_refusals_total": "Images refused or warned about, by the code of the message.",
+    "pinseal_refused_requests_total": "Requests refused by their head alone, by HTTP status.",
+    "pinseal_admission_duration_seconds": "Time to judge a review: at once from what is known, or waiting for others.",
+    "pinseal_fact_cache_hits_total": "Verifications answered from the fact cache.",
+    "pinseal_fact_cache_misses_total": "Verifications that asked a registry.",
+    "pinseal_fact_cache_entries": "Facts in memory.",
+    "pinseal_verifications_joined_total": "Verifications that waited for an identical one under way.",
+    "pinseal_open_connections": "Connections of the webhook port.",
+    "pinseal_certificate_not_after_seconds": "When the serving certificate expires, in seconds since 1970.",
+    "pinseal_tls_handshake_failures_total": "TLS handshakes that failed.",
+    "pinseal_certificate_reloads_total": "Times that a changed certificate was taken.",
+  ]
+
+  init() {
+    let registry = PrometheusRegistry(help: Self.help)
+    self.registry = registry
+    func counter(_ label: String, _ dimensions: [(String, String)] = []) -> Counter {
+      Counter(label: label, dimensions: dimensions, factory: registry)
+    }
+    var decisions: [Endpoint: [AdmissionAnswer.Decision: Counter]] = [:]
+    var durations: [Endpoint: [Bool: Timer]] = [:]
+    for endpoint in [Endpoint.mutate, .validate] {
+      for decision in AdmissionAnswer.Decision.allCases {
+        decisions[endpoint, default: [:]][decision] = counter(
+          "pinseal_decisions_total", [("endpoint", endpoint.rawValue), ("decision", decision.rawValue)])
+      }
+      for waited in [false, true] {
+        durations[endpoint, default: [:]][waited] = Timer(
+          label: "pinseal_admission_duration_seconds",
+          dimensions: [("endpoint", endpoint.rawValue), ("path", waited ? "waited" : "known")],
+          preferredDisplayUnit: .seconds, factory: registry)
+      }
+    }
+    self.decisions = decisions
+    self.durations = durations
+    requests = [
+      .http11: counter("pinseal_reviews_total", [("protocol", "http/1.1")]),
+      .http2: counter("pinseal_reviews_total", [("protocol", "h2")]),
+    ]
+    refusedRequests = Dictionary(
+      uniqueKeysWithValues: [404, 405, 415].map {
+        ($0, counter("pinseal_refused_requests_total", [("status", String($0))]))
+      })
+    codes = Dictionary(
+      uniqueKeysWithValues: RefusalCode.allCases.map {
+        ($0, counter("pinseal_refusals_total", [("code", $0.rawValue)]))
+      })
+    cache = CacheCounters(
+      hits: Delta(counter("pinseal_fact_cache_hits_total")), misses: Delta(counter("pinseal_fact_cache_misses_total")),
+      joined: Delta(counter("pinseal_verifications_joined_total")),
+      entries: Gauge(label: "pinseal_fact_cache_entries", factory: registry))
+    openConnections = Gauge(label: "pinseal_open_connections", factory: registry)
+    certificateExpiry = Gauge(label: "pinseal_certificate_not_after_seconds", factory: registry)
+    handshakeFailures = Delta(counter("pinseal_tls_handshake_failures_total"))
+    reloads = Delta(counter("pinseal_certificate_reloads_total"))
+  }
+
+  func refusedRequest(status: Int) { refusedRequests[status]?.increment() }
+
+  func answered(
+    _ answer: AdmissionAnswer, endpoint: Endpoint, version: RequestHead.ProtocolVersion, since start: Deadline,
+    waited: Bool
+  ) {
+    requests[version]?.increment()
+    decisions[endpoint]?[answer.decision]?.increment()
+    for code in answer.codes { codes[code]?.increment() }
+    let elapsed = Deadline.now.nanoseconds &- start.nanoseconds
+    durations[endpoint]?[waited]?.recordNanoseconds(Int64(clamping: elapsed))
+  }
+
+  /// The text of `/metrics`, with what others count brought up to date.
+  func exposition(server: Server.Statistics?, verifier: ImageVerifier.Statistics) -> [UInt8] {
+    cache.hits.update(to: verifier.hits)
+    cache.misses.update(to: verifier.misses)
+    cache.joined.update(to: verifier.joined)
+    cache.entries.record(verifier.entries)
+    if let server {
+      openConnections.record(server.openConnections)
+      certificateExpiry.record(server.certificateNotAfter)
+      handshakeFailures.update(to: server.failedHandshakes)
+      reloads.update(to: server.certificateReloads)
+    }
+    return registry.exposition()
+  }
+}
+
+private struct CacheCounters: Sendable {
+  let hits: Delta
+  let misses: Delta
+  let joined: Delta
+  let entries: Gauge
+}
+
+/// A counter that follows a total which somebody else keeps.
+private struct Delta: Sendable {
+  private let counter: Counter
+  private let seen = Locked(0)
+
+  init(_ counter: Counter) { self.counter = counter }
+
+  func update(to total: Int) {
+    let step = seen.withLock { seen in
+      defer { seen = max(seen, total) }
+      return max(0, total - seen)
+    }
+    counter.increment(by: Int64(step))
+  }
+}

@@ -1,0 +1,147 @@
+import ArgumentParser
+import HTTPClient
+import HTTPServer
+import Kubernetes
+import Logging
+import OCI
+import Primitives
+import ServiceLifecycle
+import Telemetry
+import UnixSignals
+import Webhook
+
+/// `pinseal serve`: the webhook.
+struct Serve: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(abstract: "Run the admission webhook.")
+
+  @Option(help: "A JSON file with options: {\"listen\": \"…\", \"insecure-registry\": [\"…\"]}.")
+  var config: String?
+
+  @Option(help: "Where the webhook listens, ADDR:PORT. (default: 0.0.0.0:8443)")
+  var listen: String?
+
+  @Option(help: "The webhook's certificate chain, PEM. Read anew when it changes.")
+  var tlsCert: String?
+
+  @Option(help: "The certificate's private key, PEM.")
+  var tlsKey: String?
+
+  @Option(help: "Authorities, PEM: only clients with a certificate by one of them may ask.")
+  var clientCA: String?
+
+  @Option(help: "Where /livez, /readyz and /metrics are answered in plain HTTP, ADDR:PORT. (default: 0.0.0.0:8081)")
+  var opsListen: String?
+
+  @Option(
+    help:
+      "Where namespaces, Secrets and ConfigMaps are read: in-cluster, kubeconfig, kubeconfig:FILE or file:PATH. (default: in-cluster)"
+  )
+  var cluster: String?
+
+  @Flag(help: "Accept a kubeconfig that says insecure-skip-tls-verify.")
+  var allowInsecureKubeconfig = false
+
+  @Option(help: "A registry, HOST:PORT, that is asked over plain HTTP. May be repeated.")
+  var insecureRegistry: [String] = []
+
+  @Option(help: "Authorities, PEM, trusted for registries beside the system's.")
+  var registryCA: String?
+
+  @Option(help: "A Docker configuration file with credentials that serve every namespace.")
+  var dockerConfig: String?
+
+  @Option(
+    help:
+      "What a namespace without the annotation pinseal.dev/image-verification gets: enabled or disabled. (default: disabled)"
+  )
+  var defaultVerification: String?
+
+  @Option(help: "text or json. (default: text)")
+  var logFormat: String?
+
+  @Option(help: "trace, debug, info, notice, warning, error or critical. (default: info)")
+  var logLevel: String?
+
+  @OptionGroup(title: "Bounds") var bounds: Bounds
+
+  private enum Default: String, CaseIterable { case enabled, disabled }
+
+  private static let optionNames: Set<String> = Set(
+    [
+      "listen", "tls-cert", "tls-key", "client-ca", "ops-listen", "cluster", "allow-insecure-kubeconfig",
+      "insecure-registry", "registry-ca", "docker-config", "default-verification", "log-format", "log-level",
+    ] + Bounds.names)
+
+  func run() async throws {
+    let settings = try Settings(configurationFile: config, known: Self.optionNames)
+    let logger = try Self.logger(
+      format: settings.choice("log-format", flag: logFormat, default: LogFormat.text),
+      level: settings.choice("log-level", flag: logLevel, default: Logger.Level.info))
+    let service: WebhookService
+    do {
+      service = try makeService(settings, logger: logger)
+    } catch let error as ValidationError {
+      throw error
+    } catch {
+      logger.critical("cannot start", metadata: ["reason": "\(error)"])
+      throw ExitCode.failure
+    }
+    let group = ServiceGroup(
+      configuration: .init(services: [service], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
+    try await group.run()
+  }
+
+  private func makeService(_ settings: Settings, logger: Logger) throws -> WebhookService {
+    var configuration = WebhookConfiguration(
+      listen: settings.value("listen", flag: listen) ?? "0.0.0.0:8443",
+      tls: TLSConfiguration(
+        certificateFile: try settings.required("tls-cert", flag: tlsCert),
+        keyFile: try settings.required("tls-key", flag: tlsKey),
+        clientAuthoritiesFile: settings.value("client-ca", flag: clientCA)),
+      operationsListen: settings.value("ops-listen", flag: opsListen) ?? "0.0.0.0:8081")
+    configuration.enabledByDefault =
+      try settings.choice("default-verification", flag: defaultVerification, default: Default.disabled) == .enabled
+    if let path = settings.value("docker-config", flag: dockerConfig) {
+      configuration.serverCredentials = try ServerCredentials(path: path)
+    }
+    var registryConfiguration = RegistryClient.Configuration()
+    registryConfiguration.insecureRegistries = Set(settings.values("insecure-registry", flags: insecureRegistry))
+    try bounds.apply(settings, to: &configuration, registry: &registryConfiguration.limits)
+
+    var http = HTTPClient.Configuration()
+    http.additionalAuthoritiesFile = settings.value("registry-ca", flag: registryCA)
+    let registry = RegistryClient(http: try HTTPClient(http), configuration: registryConfiguration)
+    return try WebhookService(
+      configuration, cluster: try openCluster(settings), registry: registry, logger: logger)
+  }
+
+  private func openCluster(_ settings: Settings) throws -> any Cluster {
+    var options = APICluster.Options()
+    options.allowsInsecureSkipTLSVerify =
+      allowInsecureKubeconfig || settings.value("allow-insecure-kubeconfig", flag: nil) == "true"
+    let source = settings.value("cluster", flag: cluster) ?? "in-cluster"
+    switch source {
+    case "in-cluster": return try APICluster.inCluster(options: options)
+    case "kubeconfig": return try APICluster.kubeconfig(path: nil, options: options)
+    default:
+      if let path = source.removing(prefix: "kubeconfig:") {
+        return try APICluster.kubeconfig(path: path, options: options)
+      }
+      if let path = source.removing(prefix: "file:") { return try FileCluster(path: path) }
+      throw ValidationError(
+        "--cluster \(source.printable(limit: 64)): one of in-cluster, kubeconfig, kubeconfig:FILE, file:PATH is expected"
+      )
+    }
+  }
+
+  static func logger(format: LogFormat, level: Logger.Level) -> Logger {
+    Logger(label: "pinseal") { StructuredLogHandler(label: $0, format: format, level: level) }
+  }
+}
+
+extension String {
+  /// What follows `prefix`, if this begins with it and something follows.
+  fileprivate func removing(prefix: String) -> String? {
+    hasPrefix(prefix) && count > prefix.count ? String(dropFirst(prefix.count)) : nil
+  }
+}

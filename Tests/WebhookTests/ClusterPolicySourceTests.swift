@@ -1,0 +1,164 @@
+import Crypto
+import Kubernetes
+import OCI
+import Policy
+import Primitives
+import Testing
+
+@testable import Webhook
+
+@Suite struct ClusterPolicySourceTests {
+  let key: PublicKey
+  let other: PublicKey
+
+  init() throws {
+    key = try PrivateKey(generating: .p256).publicKey
+    other = try PrivateKey(generating: .p256).publicKey
+  }
+
+  private func namespace(_ annotations: [String: String]) -> Namespace {
+    Namespace(
+      name: "shop",
+      annotations: Dictionary(uniqueKeysWithValues: annotations.map { ("pinseal.dev/" + $0.key, $0.value) }))
+  }
+
+  private func keys(_ policy: NamespacePolicy?) -> [PublicKey]? {
+    guard case .enabled(let policy)? = policy else { return nil }
+    return policy.keys
+  }
+
+  @Test func `an inline key is known without waiting, and parsed once`() async {
+    let cluster = FakeCluster([namespace(["image-verification": "enabled", "public-key": key.pem])])
+    let source = ClusterPolicySource(cluster: cluster, enabledByDefault: false)
+    #expect(keys(source.knownPolicy(ofNamespace: "shop")) == [key])
+    let first = source.knownPolicy(ofNamespace: "shop")
+    let second = source.knownPolicy(ofNamespace: "shop")
+    guard case .enabled(let one)? = first, case .enabled(let two)? = second else {
+      Issue.record("no policy")
+      return
+    }
+    #expect(one.keys[0] === two.keys[0])
+    #expect(cluster.asked.isEmpty)
+  }
+
+  @Test func `a changed annotation is in force at the next look`() {
+    let cluster = FakeCluster([namespace(["image-verification": "enabled", "public-key": key.pem])])
+    let source = ClusterPolicySource(cluster: cluster, enabledByDefault: false)
+    #expect(keys(source.knownPolicy(ofNamespace: "shop")) == [key])
+    cluster.set(namespace(["image-verification": "enabled", "public-key": other.pem]))
+    #expect(keys(source.knownPolicy(ofNamespace: "shop")) == [other])
+    cluster.set(namespace(["image-verification": "disabled"]))
+    #expect(source.knownPolicy(ofNamespace: "shop") == .off(warning: nil))
+  }
+
+  @Test func `keys are read from a Secret and from a ConfigMap of the same namespace`() async {
+    let cluster = FakeCluster(
+      [namespace(["image-verification": "enabled", "public-key": "secret://keys/cosign.pub"])],
+      secrets: [Secret(namespace: "shop", name: "keys", type: "Opaque", data: ["cosign.pub": Array(key.pem.utf8)])],
+      configMaps: [ConfigMap(namespace: "shop", name: "keys", data: ["cosign.pub": other.pem])])
+    let source = ClusterPolicySource(cluster: cluster, enabledByDefault: false)
+    #expect(source.knownPolicy(ofNamespace: "shop") == nil)
+    #expect(keys(await source.policy(ofNamespace: "shop", deadline: .after(.seconds(1)))) == [key])
+    #expect(keys(source.knownPolicy(ofNamespace: "shop")) == [key])
+
+    cluster.set(namespace(["image-verification": "enabled", "public-key": "configmap://keys/cosign.pub"]))
+    #expect(keys(await source.policy(ofNamespace: "shop", deadline: .after(.seconds(1)))) == [other])
+  }
+
+  @Test func `a key that is read again after its lifetime follows the Secret`() async {
+    let cluster = FakeCluster(
+      [namespace(["image-verification": "enabled", "public-key": "secret://keys/a"])],
+      secrets: [Secret(namespace: "shop", name: "keys", type: "Opaque", data: ["a": Array(key.pem.utf8)])])
+    let source = ClusterPolicySource(cluster: cluster, enabledByDefault: false, keyLifetime: .zero)
+    #expect(keys(await source.policy(ofNamespace: "shop", deadline: .after(.seconds(1)))) == [key])
+    cluster.state.withLock {
+      $0.secrets["shop/keys"] = Secret(
+        namespace: "shop", name: "keys", type: "Opaque", data: ["a": Array(other.pem.utf8)])
+    }
+    #expect(source.knownPolicy(ofNamespace: "shop") == nil)
+    #expect(keys(await source.policy(ofNamespace: "shop", deadline: .after(.seconds(1)))) == [other])
+  }
+
+  @Test(arguments: [
+    ("secret://absent/a", "Secret absent was not found"),
+    ("secret://keys/absent", "Secret keys has no key absent, only: a, binary"),
+    ("secret://keys/binary", "is not UTF-8"),
+    ("configmap://absent/a", "ConfigMap absent was not found"),
+  ])
+  func `a key that is not there makes the policy invalid, and the message says what is`(value: String, reason: String)
+    async
+  {
+    let cluster = FakeCluster(
+      [namespace(["image-verification": "enabled", "public-key": value, "failure-policy": "Warn"])],
+      secrets: [
+        Secret(
+          namespace: "shop", name: "keys", type: "Opaque", data: ["a": Array("junk".utf8), "binary": [0xFF, 0xFE]])
+      ])
+    let source = ClusterPolicySource(cluster: cluster, enabledByDefault: false)
+    guard
+      case .invalid(let message, let failurePolicy) = await source.policy(
+        ofNamespace: "shop", deadline: .after(.seconds(1)))
+    else {
+      Issue.record("not invalid")
+      return
+    }
+    #expect(message.contains("pinseal.dev/public-key") && message.contains(reason))
+    #expect(failurePolicy == .warn)
+  }
+
+  @Test func `a cluster that does not answer makes the policy unavailable, under Block`() async {
+    let cluster = FakeCluster([namespace(["image-verification": "disabled"])])
+    cluster.state.withLock { $0.failure = ClusterError(.unavailable, "connection refused") }
+    let source = ClusterPolicySource(cluster: cluster, enabledByDefault: false)
+    guard
+      case .unavailable(let message, .block) = await source.policy(
+        ofNamespace: "shop", deadline: .after(.seconds(1)))
+    else {
+      Issue.record("not unavailable")
+      return
+    }
+    #expect(message.contains("shop") && message.contains("connection refused"))
+  }
+
+  @Test func `credentials come in the order policy, template, server, and name what failed`() async throws {
+    func config(_ user: String) -> [UInt8] {
+      Array(#"{"auths":{"r.example":{"username":"\#(user)","password":"x"}}}"#.utf8)
+    }
+    let cluster = FakeCluster(
+      secrets: [
+        Secret(
+          namespace: "shop", name: "first", type: "kubernetes.io/dockerconfigjson",
+          data: [".dockerconfigjson": config("a")]),
+        Secret(
+          namespace: "shop", name: "second", type: "kubernetes.io/dockercfg",
+          data: [".dockercfg": Array(#"{"r.example":{"username":"b","password":"x"}}"#.utf8)]),
+        Secret(namespace: "shop", name: "opaque", type: "Opaque", data: [:]),
+        Secret(
+          namespace: "other", name: "foreign", type: "kubernetes.io/dockerconfigjson",
+          data: [".dockerconfigjson": config("f")]),
+      ])
+    let source = ClusterPolicySource(cluster: cluster, enabledByDefault: false)
+    let handle = source.credentials(
+      namespace: "shop", policySecrets: ["first", "opaque"], templateSecrets: ["second", "first", "foreign"])
+    #expect(cluster.asked.isEmpty)
+    let (sources, notes) = await handle.credentials()
+    #expect(sources.map(\.source) == ["Secret first", "Secret second"])
+    #expect(notes.count == 2)
+    #expect(
+      notes[0].contains("opaque") && notes[0].contains("Opaque") && notes[0].contains("kubernetes.io/dockerconfigjson"))
+    #expect(notes[1].contains("foreign") && notes[1].contains("not found"))
+  }
+
+  @Test func `look-ups are shared only by those who read with the same Secrets of the same namespace`() {
+    let source = ClusterPolicySource(cluster: FakeCluster(), enabledByDefault: false)
+    func scope(_ namespace: String, _ policy: [String], _ template: [String]) -> String {
+      source.credentials(namespace: namespace, policySecrets: policy, templateSecrets: template).scope
+    }
+    let scopes = [
+      scope("a", [], []), scope("a", ["s"], []), scope("b", ["s"], []), scope("a", [], ["s"]),
+      scope("a", ["s", "t"], []),
+    ]
+    #expect(Set(scopes).count == scopes.count)
+    #expect(scope("a", [], []) == scope("b", [], []))
+  }
+}
