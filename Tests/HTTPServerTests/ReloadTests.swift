@@ -90,7 +90,7 @@ struct ReloadTests {
       let port = test.port
       try secret.swap(certificate: new.leaf.certificatePEM, key: old.leaf.key.pem)
       try await eventually("the mismatch is logged") { test.logged("does not belong to") }
-      try secret.swap(certificate: "nonsense", key: new.leaf.key.pem)
+      try secret.swap(certificate: "nonsense", key: old.leaf.key.pem)
       try await eventually("the nonsense is logged") { test.logged("no PEM certificate") }
       #expect(test.logged(secret.folder.file("tls.crt")))
       try await #expect(isServed(old, port))
