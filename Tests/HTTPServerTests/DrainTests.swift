@@ -17,7 +17,7 @@ struct DrainTests {
       try #expect(idle.ask("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n").status == 200)
       return (busy, idle)
     }
-    await test.handler.entered.wait()
+    try await eventually("the work has begun") { test.handler.entered.hasHappened }
     let drained = Event()
     let drain = Task {
       await test.server.drain()
@@ -48,7 +48,7 @@ struct DrainTests {
       try client.send(.headers, flags: wholeRequest, stream: 1, HTTP2Client.request("GET", "/later"))
       return client
     }
-    await test.handler.entered.wait()
+    try await eventually("the work has begun") { test.handler.entered.hasHappened }
     let drain = Task { await test.server.drain() }
     try await blocking {
       let notice = try client.next(.goaway)
@@ -107,9 +107,9 @@ struct DrainTests {
       try client.send("GET /later HTTP/1.1\r\nHost: a\r\n\r\n")
       return client
     }
-    await test.handler.entered.wait()
+    try await eventually("the work has begun") { test.handler.entered.hasHappened }
     await test.server.drain()
-    await test.handler.cancelled.wait()
+    try await eventually("the work is cancelled") { test.handler.cancelled.hasHappened }
     try await blocking { try #expect(client.readToEnd() == "") }
     #expect(test.server.statistics.openConnections == 0)
   }

@@ -50,9 +50,9 @@ struct HTTP2LiveTests {
         try client.send(.headers, flags: Self.wholeRequest, stream: 1, HTTP2Client.request("GET", "/later"))
         return client
       }
-      await test.handler.entered.wait()
+      try await eventually("the work has begun") { test.handler.entered.hasHappened }
       try await blocking { try client.send(.reset, stream: 1, [0, 0, 0, 8]) }
-      await test.handler.cancelled.wait()
+      try await eventually("the work is cancelled") { test.handler.cancelled.hasHappened }
       try await blocking {
         try client.send(.headers, flags: Self.wholeRequest, stream: 3, Self.get)
         try #expect(client.next(.headers).stream == 3)
@@ -68,10 +68,10 @@ struct HTTP2LiveTests {
         try client.send(.headers, flags: Self.wholeRequest, stream: 1, HTTP2Client.request("GET", "/later"))
         return client
       }
-      await test.handler.entered.wait()
+      try await eventually("the work has begun") { test.handler.entered.hasHappened }
       _ = client
       client = nil
-      await test.handler.cancelled.wait()
+      try await eventually("the work is cancelled") { test.handler.cancelled.hasHappened }
     }
   }
 
