@@ -24,6 +24,12 @@ public struct CandidateRejection: Error, Sendable, Equatable, CustomStringConver
     case unsupported
     /// By a certificate; identities are not supported yet.
     case keyless
+    /// The signer's certificate: its path, its time, its timestamps of transparency logs, its names.
+    case certificateInvalid
+    /// A time-stamp of an authority that does not hold.
+    case timestampInvalid
+    /// By a certificate of an identity that the policy does not allow.
+    case identityMismatch
   }
 
   /// The kind of reason.
