@@ -1,4 +1,4 @@
-public import Crypto
+import Crypto
 import Primitives
 
 /// Certificates of keyless signatures: short-lived, issued to an identity that OpenID Connect vouched for.
