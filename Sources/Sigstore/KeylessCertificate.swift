@@ -1,24 +1,16 @@
-import Crypto
+public import Crypto
 import Primitives
 
 /// Certificates of keyless signatures: short-lived, issued to an identity that OpenID Connect vouched for.
 public enum KeylessCertificate {
-  /// An authority that issues such certificates.
-  struct Authority {
-    /// Issuers first, the root last.
-    let chain: [X509Certificate]
-    let validity: Validity
-  }
-
   /// The identity that `leaf` was issued to, if all of it holds at every one of `times`.
   ///
   /// `times` are those that were verified to be when the signature existed: of a log's signed entry timestamp, of
   /// time-stamps. The clock is none: such a certificate is valid for minutes. Without any time nothing is accepted. At every
   /// time one authority must be in service from which a path leads to the leaf; one certificate transparency log must have
   /// signed for the leaf.
-  static func verify(
-    leaf: X509Certificate, signedTimes times: [UnixTime], authorities: [Authority],
-    certificateLogs: [SignedCertificateTimestamp.Log]
+  public static func verify(
+    leaf: X509Certificate, signedTimes times: [UnixTime], root: TrustedRoot
   ) throws(CandidateRejection) -> SignerIdentity {
     guard !times.isEmpty else {
       throw CandidateRejection(
@@ -34,18 +26,18 @@ public enum KeylessCertificate {
       }) {
         continue
       }
-      paths.append(try path(to: leaf, at: time, authorities))
+      paths.append(try path(to: leaf, at: time, root.certificateAuthorities))
     }
     var issuers: [X509Certificate] = []
     for found in paths where !issuers.contains(found.path[1]) { issuers.append(found.path[1]) }
     for issuer in issuers {
-      try SignedCertificateTimestamp.verify(in: leaf, issuedBy: issuer, logs: certificateLogs)
+      try SignedCertificateTimestamp.verify(in: leaf, issuedBy: issuer, logs: root.certificateLogs)
     }
     return try FulcioCertificate.identity(of: leaf)
   }
 
   private static func path(
-    to leaf: X509Certificate, at time: UnixTime, _ authorities: [Authority]
+    to leaf: X509Certificate, at time: UnixTime, _ authorities: [CertificateAuthority]
   ) throws(CandidateRejection) -> (path: [X509Certificate], service: Validity) {
     let inService = authorities.filter { $0.validity.contains(time) }
     guard !inService.isEmpty else {

@@ -11,19 +11,12 @@ enum SignedCertificateTimestamp {
   private static let maximumByteCount = 16_384
   private static let maximumCount = 32
 
-  /// A log that may vouch for certificates.
-  struct Log {
-    let key: PublicKey
-    let logID: [UInt8]
-    let validity: Validity
-  }
-
   /// Throws unless one of `logs` has signed for `certificate`, which `issuer` issued, while its key was valid.
   ///
   /// Timestamps of unknown logs and of unknown versions are skipped; so are wrong ones, but if none is right they are the
   /// reason that is told.
   static func verify(
-    in certificate: X509Certificate, issuedBy issuer: X509Certificate, logs: [Log]
+    in certificate: X509Certificate, issuedBy issuer: X509Certificate, logs: [CertificateLog]
   ) throws(CandidateRejection) {
     guard let list = certificate.extension(listIdentifier) else {
       throw rejection("its certificate has no timestamp of a certificate transparency log (SCT)")

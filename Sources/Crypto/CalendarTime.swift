@@ -1,27 +1,3 @@
-/// Seconds since the beginning of 1970 in UTC, without leap seconds. Times come in as values: nothing here reads a clock.
-public typealias UnixTime = Int64
-
-/// A span of time with both of its ends inside it. An end that is nil is open.
-public struct Validity: Sendable, Hashable {
-  /// The first second that belongs to it.
-  public let start: UnixTime?
-  /// The last second that belongs to it.
-  public let end: UnixTime?
-
-  /// The span from `start` to `end`.
-  public init(start: UnixTime?, end: UnixTime?) {
-    self.start = start
-    self.end = end
-  }
-
-  /// Whether `time` is inside.
-  public func contains(_ time: UnixTime) -> Bool {
-    if let start, time < start { return false }
-    if let end, time > end { return false }
-    return true
-  }
-}
-
 extension Validity: CustomStringConvertible {
   /// As it stands in messages: `2026-01-01T00:00:00Z to 2026-12-31T23:59:59Z`.
   public var description: String {
@@ -31,10 +7,9 @@ extension Validity: CustomStringConvertible {
 
 /// The calendar (ISO 8601, UTC) of `UnixTime`.
 public enum CalendarTime {
-  /// The time as RFC 3339 writes it: `2026-01-01T00:00:00Z`. Years beyond 0 to 9999 are written as seconds.
+  /// The time as RFC 3339 writes it: `2026-01-01T00:00:00Z`. Times beyond the years 1 to 9999 are written as seconds.
   public static func text(_ time: UnixTime) -> String {
-    // 0000-01-01 to 9999-12-31.
-    guard (-62_167_219_200...253_402_300_799).contains(time) else { return "second \(time)" }
+    guard (-62_135_596_800...253_402_300_799).contains(time) else { return "\(time) s after 1970" }
     let days = (time >= 0 ? time : time - 86_399) / 86_400
     let second = time - days * 86_400
     // Days since 0000-03-01, in eras of 400 years; both are positive here.
@@ -55,11 +30,11 @@ public enum CalendarTime {
       + "T\(padded(second / 3600, 2)):\(padded(second / 60 % 60, 2)):\(padded(second % 60, 2))Z"
   }
 
-  /// The time of this date and hour in UTC, or nil if there is none such in the years 0 to 9999. Leap seconds do not exist.
+  /// The time of this date and hour in UTC, or nil if there is none such in the years 1 to 9999. Leap seconds do not exist.
   public static func time(
     year: Int, month: Int, day: Int, hour: Int, minute: Int, second: Int
   ) -> UnixTime? {
-    guard (0...9999).contains(year), (1...12).contains(month), (0...23).contains(hour), (0...59).contains(minute),
+    guard (1...9999).contains(year), (1...12).contains(month), (0...23).contains(hour), (0...59).contains(minute),
       (0...59).contains(second)
     else { return nil }
     let isLeap = year.isMultiple(of: 4) && (!year.isMultiple(of: 100) || year.isMultiple(of: 400))
