@@ -243,7 +243,9 @@ private let now = ForgedSigstore.now
   ]
 
   @Test func `weak keys and hashes of issuers are refused`() throws {
-    for (chain, expected) in [(Self.weakKey, "CA certificate key too weak"), (Self.weakHash, "CA signature digest algorithm too weak")] {
+    for (chain, expected) in [
+      (Self.weakKey, "CA certificate key too weak"), (Self.weakHash, "CA signature digest algorithm too weak"),
+    ] {
       let all = try chain.map { try X509Certificate(der: try #require(Base64.decode($0))) }
       let found = verdict { () throws(CertificateError) in
         // 2030-01-01T00:00:00Z.
