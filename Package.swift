@@ -66,7 +66,7 @@ let package = Package(
 
     // Decisions.
     module("Policy", ["Sigstore", "Crypto", "Primitives"], safe),
-    module("Verification", ["OCI", "Sigstore", "Crypto", "Primitives", log], safe),
+    module("Verification", ["OCI", "Sigstore", "HTTPClient", "Crypto", "JSON", "Primitives", log], safe),
     module("Admission", ["Policy", "Verification", "Sigstore", "Crypto", "JSON", "Primitives", log], safe),
 
     // Wiring.
@@ -74,8 +74,8 @@ let package = Package(
     module(
       "Webhook",
       [
-        "Admission", "Policy", "Verification", "OCI", "Kubernetes", "HTTPServer", "HTTPClient", "Crypto", "JSON",
-        "Telemetry", "Primitives", log, metrics, lifecycle,
+        "Admission", "Policy", "Verification", "OCI", "Sigstore", "Kubernetes", "HTTPServer", "HTTPClient", "Crypto",
+        "JSON", "Telemetry", "Primitives", log, metrics, lifecycle,
       ], safe),
     .executableTarget(
       name: "pinseal",
@@ -97,7 +97,7 @@ let package = Package(
       "OCITests", ["OCI", "EmbeddedRegistry", "HTTPServer", "HTTPClient", "Crypto", "JSON", "Primitives"]),
     tests("SigstoreTests", ["Sigstore", "Crypto", "JSON", "Primitives"], resources: [.copy("Artifacts")]),
     tests("KubernetesTests", ["Kubernetes", "HTTPClient", "HTTPServer", "Crypto", "JSON", "Primitives", log]),
-    tests("PolicyTests", ["Policy", "Crypto", "Primitives"]),
+    tests("PolicyTests", ["Policy", "Sigstore", "Crypto", "Primitives"]),
     tests(
       "VerificationTests",
       [
@@ -111,8 +111,8 @@ let package = Package(
     tests(
       "WebhookTests",
       [
-        "Webhook", "EmbeddedRegistry", "Admission", "Policy", "Verification", "OCI", "Kubernetes", "HTTPServer",
-        "HTTPClient", "Crypto", "JSON", "Telemetry", "Primitives", log,
+        "Webhook", "EmbeddedRegistry", "Admission", "Policy", "Verification", "OCI", "Sigstore", "Kubernetes",
+        "HTTPServer", "HTTPClient", "Crypto", "JSON", "Telemetry", "Primitives", log,
       ]),
 
     tests("PinsealTests", ["pinseal", arguments]),
