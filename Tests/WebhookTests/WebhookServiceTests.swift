@@ -190,7 +190,15 @@ import Verification
         #expect(!answer.isAllowed && answer.message.contains(code), "\(answer.message)")
       }
     }
-    try registry.pushImage(repository: "team/copy", tag: "v1")
+    // The very image and its genuine signatures, in another repository.
+    try registry.pushImage(repository: "team/copy")
+    let image = try #require(registry.manifest(.digest(digest), repository: "team/app"))
+    guard case .image(_, let config, let layers, _, _) = try Manifest(parsing: image) else { return }
+    for part in [config] + layers {
+      try registry.put(
+        blob: try #require(registry.blob(part.digest, repository: "team/app")), repository: "team/copy")
+    }
+    try registry.put(manifest: image.bytes, mediaType: image.mediaType, repository: "team/copy")
     try registry.copySignatures(from: digest, in: "team/app", to: digest, in: "team/copy")
     try await withWebhook(annotations: annotations, configMaps: maps(notAfter: "2026-06-01T00:00:00Z")) { webhook in
       let answer = try await webhook.mutate("registry.example/team/copy@\(digest)")
