@@ -98,9 +98,10 @@ extension Transfer {
       for option in [CURLOPT_CAINFO, CURLOPT_PROXY_CAINFO] { options.set(option, name) }
       for option in [CURLOPT_CAPATH, CURLOPT_PROXY_CAPATH] { options.set(option, nil) }
       options.check(pinseal_curl_set_authorities_cache(options.handle, 300))
-    case .blob(let blob):
-      for option in [CURLOPT_CAINFO, CURLOPT_CAPATH, CURLOPT_PROXY_CAINFO, CURLOPT_PROXY_CAPATH] {
-        options.set(option, nil)
+    case .blob(let blob, let keepsFolder):
+      for option in [CURLOPT_CAINFO, CURLOPT_PROXY_CAINFO] { options.set(option, nil) }
+      if !keepsFolder {
+        for option in [CURLOPT_CAPATH, CURLOPT_PROXY_CAPATH] { options.set(option, nil) }
       }
       options.set(CURLOPT_CAINFO_BLOB, blob)
       options.set(CURLOPT_PROXY_CAINFO_BLOB, blob)

@@ -187,7 +187,8 @@ private func error(
   }
 
   @Test func `an interim answer is not the answer`() async throws {
-    let server = SocketServer.answering("HTTP/1.1 103 Early Hints\r\nX-A: interim\r\n\r\nHTTP/1.1 200 OK\r\nX-A: final\r\nContent-Length: 0\r\n\r\n")
+    let server = SocketServer.answering(
+      "HTTP/1.1 103 Early Hints\r\nX-A: interim\r\n\r\nHTTP/1.1 200 OK\r\nX-A: final\r\nContent-Length: 0\r\n\r\n")
     let response = try await plainClient().send(get(server.url), deadline: .after(.seconds(10)))
     #expect(response.status == 200)
     #expect(response.headers(named: "x-a") == ["final"])

@@ -1,12 +1,14 @@
-@testable import HTTPClient
 import Primitives
 import Testing
+
+@testable import HTTPClient
 
 @Suite struct HTTPURLTests {
   @Test(arguments: [
     ("https://a.example", "https://a.example/"), ("HTTPS://A.Example:443/B?c", "https://a.example/B?c"),
     ("http://a:80/", "http://a/"), ("http://a:443/", "http://a:443/"), ("https://a?b=c", "https://a/?b=c"),
-    ("https://[2001:DB8:0:0::1]:5000/v2/", "https://[2001:db8::1]:5000/v2/"), ("https://10.0.0.1/", "https://10.0.0.1/"),
+    ("https://[2001:DB8:0:0::1]:5000/v2/", "https://[2001:db8::1]:5000/v2/"),
+    ("https://10.0.0.1/", "https://10.0.0.1/"),
     ("https://a/?", "https://a/?"), ("https://a_b.c-d/", "https://a_b.c-d/"), ("https://a./x", "https://a./x"),
     ("https://1.a/", "https://1.a/"),
   ])
@@ -19,7 +21,8 @@ import Testing
     "https://u@a/", "https://u:p@a/", "https://a#", "https://a/#x", "https://a b/", "https://a/ b", "https://a/\t",
     "https://a/\n", "https://a/\u{7f}", "https://ä/", "https://a/ä", "https://a\\@b/", "https://a/\\", "https://%61/",
     "https://a:/", "https://a:0/", "https://a:65536/", "https://a:-1/", "https://a:1x/", "https://a:000001/",
-    "https://a..b/", "https://.a/", "https://127.1/", "https://0x7f000001/", "https://2130706433/", "https://0177.0.0.1/",
+    "https://a..b/", "https://.a/", "https://127.1/", "https://0x7f000001/", "https://2130706433/",
+    "https://0177.0.0.1/",
     "https://1.2.3.4.5/", "https://256.1.1.1/", "https://[::1/", "https://::1/", "https://[fe80::1%25eth0]/",
     "https://[127.0.0.1]/", "https://[]/", "https://a.0x1/", "javascript://a/",
   ])
@@ -66,7 +69,9 @@ import Testing
     #expect(try HTTPURL(parsing: "https://\(host)/").localPlace == place)
   }
 
-  @Test(arguments: ["10.0.0.1", "192.168.1.1", "8.8.8.8", "[2001:db8::1]", "[fd00::1]", "a.example", "localhost.example"])
+  @Test(arguments: [
+    "10.0.0.1", "192.168.1.1", "8.8.8.8", "[2001:db8::1]", "[fd00::1]", "a.example", "localhost.example",
+  ])
   func `other places are not local`(host: String) throws {
     #expect(try HTTPURL(parsing: "https://\(host)/").localPlace == nil)
   }

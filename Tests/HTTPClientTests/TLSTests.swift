@@ -18,7 +18,8 @@ private final class TLSServer: Sendable {
     func check(_ head: RequestHead) -> HTTPServer.Response? { nil }
 
     func handle(_ request: Request) -> Reply {
-      let answer = "\(request.head.version.rawValue) \(request.head.method) \(request.head.hasVerifiedClientCertificate)"
+      let answer =
+        "\(request.head.version.rawValue) \(request.head.method) \(request.head.hasVerifiedClientCertificate)"
       return .now(Response(status: 200, body: Array(answer.utf8)))
     }
   }
@@ -146,7 +147,8 @@ private final class TLSServer: Sendable {
     for method in methods {
       let request = HTTPRequest(
         method: method, url: "https://127.0.0.1:\(server.port)/", body: method == .get ? [] : Array("body".utf8))
-      answers.append(String(decoding: try await client.send(request, deadline: .after(.seconds(20))).body, as: UTF8.self))
+      answers.append(
+        String(decoding: try await client.send(request, deadline: .after(.seconds(20))).body, as: UTF8.self))
     }
     return answers
   }

@@ -113,7 +113,8 @@ struct DrainTests {
     let port = test.port
     let client = try await blocking {
       let client = try PlainClient(port: port)
-      try #expect(client.ask("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n").status == 100)
+      try #expect(
+        client.ask("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n").status == 100)
       try client.send("ab")
       return client
     }

@@ -32,7 +32,9 @@ struct HTTP2LiveTests {
       let port = test.port
       try await blocking {
         let client = try PlainClient(port: port)
-        for byte in Array("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8) + HTTP2Client.frame(.settings) { try client.send([byte]) }
+        for byte in Array("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8) + HTTP2Client.frame(.settings) {
+          try client.send([byte])
+        }
         let head = try client.read(9)
         #expect(head?[3] == HTTP2Client.Kind.settings.rawValue)
       }
@@ -189,14 +191,17 @@ struct HTTP2LiveTests {
 
   @Test func `a flood of CONTINUATION ends the connection`() async throws {
     var bytes = HTTP2Client.frame(.headers, flags: HTTP2Client.endStream, stream: 1, Self.get)
-    for number in 0..<64 { bytes += HTTP2Client.frame(.continuation, stream: 1, HTTP2Client.block([("x-\(number)", "a")])) }
+    for number in 0..<64 {
+      bytes += HTTP2Client.frame(.continuation, stream: 1, HTTP2Client.block([("x-\(number)", "a")]))
+    }
     let (frames, handled) = try await attack(bytes)
     #expect(frames.contains { $0.isA(.goaway) && $0.errorCode != 0 })
     #expect(handled == 0)
   }
 
   @Test func `a flood of empty DATA ends the connection`() async throws {
-    var bytes = HTTP2Client.frame(.headers, flags: HTTP2Client.endHeaders, stream: 1, HTTP2Client.request("POST", "/echo"))
+    var bytes = HTTP2Client.frame(
+      .headers, flags: HTTP2Client.endHeaders, stream: 1, HTTP2Client.request("POST", "/echo"))
     for _ in 0..<2000 { bytes += HTTP2Client.frame(.data, stream: 1) }
     let (frames, _) = try await attack(bytes)
     #expect(frames.contains { $0.isA(.goaway) && $0.errorCode == 11 })
@@ -215,14 +220,17 @@ struct HTTP2LiveTests {
 
   @Test func `more streams than allowed are refused`() async throws {
     let bytes = (0..<20).flatMap {
-      HTTP2Client.frame(.headers, flags: HTTP2Client.endHeaders, stream: 2 * $0 + 1, HTTP2Client.request("POST", "/echo"))
+      HTTP2Client.frame(
+        .headers, flags: HTTP2Client.endHeaders, stream: 2 * $0 + 1, HTTP2Client.request("POST", "/echo"))
     }
     try await TestServer.run(limits: { $0.streamsPerConnection = 4 }) { test in
       let port = test.port
       try await blocking {
         let client = try HTTP2Client(port: port)
         // The bound holds once the client has seen it; before, streams are refused one by one.
-        while case let frame? = try client.frame(), !(frame.isA(.settings) && frame.flags & HTTP2Client.acknowledge != 0) {}
+        while case let frame? = try client.frame(),
+          !(frame.isA(.settings) && frame.flags & HTTP2Client.acknowledge != 0)
+        {}
         try client.send(.settings, flags: HTTP2Client.acknowledge)
         try? client.connection.send(bytes)
         try #expect(client.framesToEnd().contains { $0.isA(.goaway) && $0.errorCode != 0 })
@@ -234,21 +242,40 @@ struct HTTP2LiveTests {
   static let malformed: [(String, [(String, String)])] = [
     ("no method", [(":scheme", "http"), (":path", "/hello"), (":authority", "a")]),
     ("no path", [(":method", "GET"), (":scheme", "http"), (":authority", "a")]),
-    ("two paths", [(":method", "GET"), (":scheme", "http"), (":path", "/hello"), (":path", "/hello"), (":authority", "a")]),
+    (
+      "two paths",
+      [(":method", "GET"), (":scheme", "http"), (":path", "/hello"), (":path", "/hello"), (":authority", "a")]
+    ),
     ("no authority", [(":method", "GET"), (":scheme", "http"), (":path", "/hello")]),
-    ("an upper-case name", [(":method", "GET"), (":scheme", "http"), (":path", "/hello"), (":authority", "a"), ("X", "a")]),
-    ("a connection header", [
-      (":method", "GET"), (":scheme", "http"), (":path", "/hello"), (":authority", "a"), ("connection", "close"),
-    ]),
-    ("a transfer coding", [
-      (":method", "GET"), (":scheme", "http"), (":path", "/hello"), (":authority", "a"), ("transfer-encoding", "chunked"),
-    ]),
-    ("a line break in a value", [
-      (":method", "GET"), (":scheme", "http"), (":path", "/hello"), (":authority", "a"), ("x", "a\r\nb"),
-    ]),
-    ("a length that is none", [
-      (":method", "GET"), (":scheme", "http"), (":path", "/hello"), (":authority", "a"), ("content-length", "1"),
-    ]),
+    (
+      "an upper-case name",
+      [(":method", "GET"), (":scheme", "http"), (":path", "/hello"), (":authority", "a"), ("X", "a")]
+    ),
+    (
+      "a connection header",
+      [
+        (":method", "GET"), (":scheme", "http"), (":path", "/hello"), (":authority", "a"), ("connection", "close"),
+      ]
+    ),
+    (
+      "a transfer coding",
+      [
+        (":method", "GET"), (":scheme", "http"), (":path", "/hello"), (":authority", "a"),
+        ("transfer-encoding", "chunked"),
+      ]
+    ),
+    (
+      "a line break in a value",
+      [
+        (":method", "GET"), (":scheme", "http"), (":path", "/hello"), (":authority", "a"), ("x", "a\r\nb"),
+      ]
+    ),
+    (
+      "a length that is none",
+      [
+        (":method", "GET"), (":scheme", "http"), (":path", "/hello"), (":authority", "a"), ("content-length", "1"),
+      ]
+    ),
   ]
 
   @Test(arguments: malformed)

@@ -57,17 +57,16 @@ private final class OpenConnection: @unchecked Sendable {
     return text
   }
 
-  func end() {
-    process.terminate()
-    process.waitUntilExit()
-  }
+  /// The threads of the pool that started the program have signals blocked, and it has inherited that.
+  func end() { kill(process.processIdentifier, SIGKILL) }
 }
 
 @Suite(.timeLimit(.minutes(1)))
 struct ReloadTests {
   private func isServed(_ identity: TestIdentity, _ port: Int) async throws -> Bool {
     let result = try await Tool.curl().run([
-      "-sS", "--max-time", "10", "--noproxy", "*", "--cacert", identity.authorityFile, "https://127.0.0.1:\(port)/hello",
+      "-sS", "--max-time", "10", "--noproxy", "*", "--cacert", identity.authorityFile,
+      "https://127.0.0.1:\(port)/hello",
     ])
     return result.output == "hello\n"
   }

@@ -21,7 +21,8 @@ struct TLSTests {
   func `curl is answered`(protocolOption: String, version: String) async throws {
     try await TestServer.run(tls: identity.configuration) { test in
       let result = try await curl(
-        test, "/hello", [protocolOption, "--tlsv\(version)", "--tls-max", version, "-w", "%{http_version} %{http_code}"])
+        test, "/hello",
+        [protocolOption, "--tlsv\(version)", "--tls-max", version, "-w", "%{http_version} %{http_code}"])
       #expect(result.output == "hello\n" + (protocolOption == "--http2" ? "2 200" : "1.1 200"), "\(result.errors)")
       let statistics = test.server.statistics
       #expect(statistics.handshakes == 1)
@@ -39,7 +40,8 @@ struct TLSTests {
       let up = try await curl(test, "/length", [protocolOption, "--data-binary", "@\(file)"])
       #expect(up.output == "\(3 << 20)\n", "\(up.errors)")
       let chunked = try await curl(
-        test, "/length", [protocolOption, "-H", "Transfer-Encoding: chunked", "-H", "Expect:", "-T", file, "-X", "POST"])
+        test, "/length",
+        [protocolOption, "-H", "Transfer-Encoding: chunked", "-H", "Expect:", "-T", file, "-X", "POST"])
       #expect(chunked.output == "\(3 << 20)\n", "\(chunked.errors)")
       let down = try await curl(test, "/big", [protocolOption])
       #expect(down.output.utf8.count == 3 << 20, "\(down.errors)")
@@ -70,7 +72,8 @@ struct TLSTests {
 
   @Test func `HTTP/2 requests keep their headers, with the authority as host`() async throws {
     try await TestServer.run(tls: identity.configuration) { test in
-      let result = try await curl(test, "/headers?a=b", ["--http2", "-H", "X-One: 1", "-H", "User-Agent:", "-H", "Accept:"])
+      let result = try await curl(
+        test, "/headers?a=b", ["--http2", "-H", "X-One: 1", "-H", "User-Agent:", "-H", "Accept:"])
       #expect(result.output == "host=localhost:\(test.port)\nx-one=1\n", "\(result.errors)")
       let head = try await curl(test, "/hello", ["--http2", "-I"])
       #expect(head.output.contains("content-length: 6\r\n"))
@@ -91,7 +94,8 @@ struct TLSTests {
         (["-n", "24", "-c", "1", "-m", "24", "-d", large], 24),
       ] {
         let load = try await h2load.run(arguments + ["\(address)/length"])
-        #expect(load.output.contains("\(count) succeeded, 0 failed, 0 errored, 0 timeout"), "\(load.output) \(load.errors)")
+        #expect(
+          load.output.contains("\(count) succeeded, 0 failed, 0 errored, 0 timeout"), "\(load.output) \(load.errors)")
         #expect(load.output.contains("status codes: \(count) 2xx"))
       }
       let single = try await nghttp.run(["--no-verify-peer", "\(address)/hello"])
@@ -100,13 +104,15 @@ struct TLSTests {
   }
 
   @Test(arguments: [
-    (["-tls1_1"], false), (["-alpn", "spdy/3"], false), (["-alpn", "h2"], true), (["-alpn", "http/1.1"], true), ([], true),
+    (["-tls1_1"], false), (["-alpn", "spdy/3"], false), (["-alpn", "h2"], true), (["-alpn", "http/1.1"], true),
+    ([], true),
     (["-tls1_2", "-cipher", "AES128-SHA"], false),
   ])
   func `only good protocols are agreed on`(arguments: [String], works: Bool) async throws {
     try await TestServer.run(tls: identity.configuration) { test in
       let result = try await Tool.openssl().run(
-        ["s_client", "-connect", "127.0.0.1:\(test.port)", "-CAfile", identity.authorityFile, "-verify_return_error"] + arguments)
+        ["s_client", "-connect", "127.0.0.1:\(test.port)", "-CAfile", identity.authorityFile, "-verify_return_error"]
+          + arguments)
       #expect((result.status == 0) == works, "\(result.output) \(result.errors)")
       if works { #expect(test.server.statistics.handshakes == 1) }
       if arguments.first == "-alpn", works { #expect(result.output.contains("ALPN protocol: \(arguments[1])")) }
@@ -119,7 +125,9 @@ struct TLSTests {
     let session = identity.folder.file("session")
     try await TestServer.run(tls: identity.configuration) { test in
       let openssl = try Tool.openssl()
-      let common = ["s_client", "-connect", "127.0.0.1:\(test.port)", version, "-CAfile", identity.authorityFile, "-ign_eof"]
+      let common = [
+        "s_client", "-connect", "127.0.0.1:\(test.port)", version, "-CAfile", identity.authorityFile, "-ign_eof",
+      ]
       let request = "GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
       let first = try await openssl.run(common + ["-sess_out", session], input: request)
       #expect(first.output.contains("hello"))
@@ -141,7 +149,8 @@ struct TLSTests {
     try await TestServer.run(tls: configuration) { test in
       func ask(as name: String) async throws -> Tool.Result {
         try await curl(
-          test, "/whoami", ["--cert", identity.folder.file("\(name).crt"), "--key", identity.folder.file("\(name).key")])
+          test, "/whoami",
+          ["--cert", identity.folder.file("\(name).crt"), "--key", identity.folder.file("\(name).key")])
       }
       try await #expect(ask(as: "client").output == "verified\n")
       try await #expect(ask(as: "stranger").status != 0)
@@ -156,7 +165,8 @@ struct TLSTests {
   }
 
   @Test func `a client that does not finish its handshake is dropped`() async throws {
-    try await TestServer.run(tls: identity.configuration, limits: { $0.handshakeTimeout = .milliseconds(100) }) { test in
+    try await TestServer.run(tls: identity.configuration, limits: { $0.handshakeTimeout = .milliseconds(100) }) {
+      test in
       let port = test.port
       try await blocking {
         let client = try PlainClient(port: port)
@@ -185,17 +195,23 @@ struct TLSTests {
     let cases: [(TLSConfiguration, [String])] = [
       (.init(certificateFile: missing, keyFile: good.keyFile), [missing, "No such file"]),
       (.init(certificateFile: good.certificateFile, keyFile: missing), [missing, "No such file"]),
-      (.init(certificateFile: good.certificateFile, keyFile: other.configuration.keyFile), [
-        other.configuration.keyFile, good.certificateFile, "does not belong",
-      ]),
+      (
+        .init(certificateFile: good.certificateFile, keyFile: other.configuration.keyFile),
+        [
+          other.configuration.keyFile, good.certificateFile, "does not belong",
+        ]
+      ),
       (.init(certificateFile: garbage, keyFile: good.keyFile), [garbage, "no PEM certificate"]),
       (.init(certificateFile: empty, keyFile: good.keyFile), [empty, "no PEM certificate"]),
       (.init(certificateFile: good.certificateFile, keyFile: empty), [empty, "not an unencrypted PEM private key"]),
       (.init(certificateFile: good.certificateFile, keyFile: encrypted), [encrypted, "not an unencrypted"]),
       (.init(certificateFile: folder.path, keyFile: good.keyFile), [folder.path, "not a regular file"]),
-      (.init(certificateFile: good.certificateFile, keyFile: good.keyFile, clientAuthoritiesFile: missing), [
-        missing, "client authorities",
-      ]),
+      (
+        .init(certificateFile: good.certificateFile, keyFile: good.keyFile, clientAuthoritiesFile: missing),
+        [
+          missing, "client authorities",
+        ]
+      ),
     ]
     for (configuration, words) in cases {
       let error = #expect(throws: ServerError.self) {
