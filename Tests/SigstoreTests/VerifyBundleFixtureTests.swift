@@ -70,9 +70,10 @@ struct VerifyBundleFixtureTests {
       value.flatMap { try? $0.string() }.flatMap { Base64.decode($0, dialect: .protobuf) }
     }
     if let digest = decoded(root["messageSignature"]?["messageDigest"]?["digest"]) {
-      let algorithm = HashAlgorithm.allCases.first { $0.byteCount == digest.count }
-      let parsed = algorithm.flatMap { try? Digest(parsing: "\($0.rawValue):\(Hex.encode(digest))") }
-      return parsed.map { SignedArtifact(digest: $0) }
+      if let parsed = try? Digest(parsing: "sha256:" + Hex.encode(digest)) { return SignedArtifact(digest: parsed) }
+      // Longer digests are of sigstore-java's samples, all of one text.
+      return (try? bytes("sigstore-java/sigstore-java/src/test/resources/dev/sigstore/samples/bundles/artifact.txt"))
+        .map { SignedArtifact(bytes: $0) }
     }
     guard let payload = decoded(root["dsseEnvelope"]?["payload"]), let statement = try? JSONDocument(payload).root,
       let members = try? statement["subject"]?.elements().first?["digest"]?.members(), let first = members.first,
