@@ -86,7 +86,8 @@ let package = Package(
     .executableTarget(
       name: "pinseal",
       dependencies: [
-        "Webhook", "EmbeddedRegistry", "Admission", "Policy", "Verification", "OCI", "TrustRoot", "Sigstore", "Kubernetes",
+        "Webhook", "EmbeddedRegistry", "Admission", "Policy", "Verification", "OCI", "TrustRoot", "Sigstore",
+        "Kubernetes",
         "HTTPServer", "HTTPClient", "Crypto", "JSON", "Telemetry", "Primitives", log, metrics, lifecycle, signals,
         arguments,
       ],

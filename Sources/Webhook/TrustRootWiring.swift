@@ -47,7 +47,8 @@ public struct ConfigMapTrustRoot: TrustRootSource {
     }
     guard let text = map.data[key] else { throw TrustRootError("\(place): the ConfigMap has no key \(key)") }
     guard text.utf8.count <= TrustRootFile.maximumByteCount else {
-      throw TrustRootError("\(place): it has \(text.utf8.count) bytes, at most \(TrustRootFile.maximumByteCount) are read")
+      throw TrustRootError(
+        "\(place): it has \(text.utf8.count) bytes, at most \(TrustRootFile.maximumByteCount) are read")
     }
     // A cluster of files has no resource versions; then the content is compared behind this.
     let revision = TrustRootRevision.mark(map.resourceVersion)

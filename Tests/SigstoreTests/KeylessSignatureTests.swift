@@ -43,14 +43,16 @@ import Testing
   ) throws -> SignatureCandidate {
     let certificate = certificate ?? self.certificate
     let key = key ?? signer
-    let pem = "-----BEGIN CERTIFICATE-----\n\(Base64.encode(loggedVerifier ?? certificate))\n-----END CERTIFICATE-----\n"
+    let pem =
+      "-----BEGIN CERTIFICATE-----\n\(Base64.encode(loggedVerifier ?? certificate))\n-----END CERTIFICATE-----\n"
     switch form {
     case .legacy:
       let payload = ImageSignature.defaultPayload(dockerReference: "r/i", digest: digest)
       let signature = try key.sign(payload, scheme: .ecdsa(.sha256))
       var annotations = [
         MediaType.signatureAnnotation: Base64.encode(signature),
-        "dev.sigstore.cosign/certificate": "-----BEGIN CERTIFICATE-----\n\(Base64.encode(certificate))\n-----END CERTIFICATE-----\n",
+        "dev.sigstore.cosign/certificate":
+          "-----BEGIN CERTIFICATE-----\n\(Base64.encode(certificate))\n-----END CERTIFICATE-----\n",
       ]
       if let loggedAt {
         annotations[MediaType.logAnnotation] =
@@ -97,7 +99,8 @@ import Testing
     return try Verdict { try verify(candidate, demand, trust: trust) }
   }
 
-  @Test(arguments: Form.allCases) func `a logged signature by the identity is a fact that names it`(_ form: Form) throws {
+  @Test(arguments: Form.allCases) func `a logged signature by the identity is a fact that names it`(_ form: Form) throws
+  {
     let found = try verify(candidate(form))
     guard case .identity(let identity) = found.signer else {
       Issue.record("no identity")
@@ -115,7 +118,8 @@ import Testing
     let lax = demand(requiresLog: false)
     #expect(try verify(candidate(form, loggedAt: nil, stampedAt: Self.now), lax).times == [Self.now])
     #expect(
-      try verdict(candidate(form), lax).isRefused(.timestampInvalid, "no time-stamp of a trusted authority is attached"))
+      try verdict(candidate(form), lax).isRefused(.timestampInvalid, "no time-stamp of a trusted authority is attached")
+    )
     #expect(try verdict(candidate(form, loggedAt: nil), lax).reason == .timestampInvalid)
   }
 
@@ -153,7 +157,9 @@ import Testing
     #expect(try verify(candidate(form), demand([pattern])).isLogged)
   }
 
-  @Test(arguments: Form.allCases) func `key and identity together: either may match, neither borrows`(_ form: Form) throws {
+  @Test(arguments: Form.allCases) func `key and identity together: either may match, neither borrows`(_ form: Form)
+    throws
+  {
     let key = try PrivateKey(generating: .p256)
     let both = demand(keys: [key.publicKey])
     #expect(try verify(candidate(form), both).key == nil)
@@ -172,7 +178,9 @@ import Testing
     #expect(try verdict(candidate(form), demand(keys: [key.publicKey], [stranger])).reason == .identityMismatch)
   }
 
-  @Test(arguments: Form.allCases) func `a genuine certificate on another's signature is worth nothing`(_ form: Form) throws {
+  @Test(arguments: Form.allCases) func `a genuine certificate on another's signature is worth nothing`(_ form: Form)
+    throws
+  {
     let thief = try PrivateKey(generating: .p256)
     let verdict = try verdict(candidate(form, signedBy: thief))
     #expect(verdict.isRefused(.otherKey, "its signature is not by the key of its certificate"), "\(verdict)")
@@ -233,8 +241,10 @@ import Testing
   @Test func `a bundle of version 0.3 has one certificate, no chain`() throws {
     guard case .bundle(let bytes) = try candidate(.bundle) else { return }
     let text = String(decoding: bytes, as: UTF8.self)
-    let chained = text.replacing(#""certificate":{"rawBytes""#, with: #""x509CertificateChain":{"certificates":[{"rawBytes""#)
-      .replacing(#""},"tlogEntries""#, with: #""}]},"tlogEntries""#)
+    let chained = text.replacing(
+      #""certificate":{"rawBytes""#, with: #""x509CertificateChain":{"certificates":[{"rawBytes""#
+    )
+    .replacing(#""},"tlogEntries""#, with: #""}]},"tlogEntries""#)
     #expect(try verdict(.bundle(Array(chained.utf8))).isRefused(.malformed, "a chain of certificates"))
   }
 }

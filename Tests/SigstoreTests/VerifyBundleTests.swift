@@ -38,7 +38,8 @@ import Testing
   ) throws -> VerifiedSignature {
     try ImageSignature.verifyBundle(
       json, artifact: artifact ?? SignedArtifact(bytes: self.artifact),
-      demand: SignatureDemand(keys: keys ?? [key.publicKey], requiresLog: requiresLog), trust: log.trustedRoot(), now: 0)
+      demand: SignatureDemand(keys: keys ?? [key.publicKey], requiresLog: requiresLog), trust: log.trustedRoot(), now: 0
+    )
   }
 
   func verdict(
@@ -47,9 +48,11 @@ import Testing
     try Verdict { try verify(json, artifact, requiresLog: requiresLog, keys: keys) }
   }
 
-  @Test(arguments: mediaTypes) func `a message signature holds for the bytes and for their digest`(type: String) throws {
+  @Test(arguments: mediaTypes) func `a message signature holds for the bytes and for their digest`(type: String) throws
+  {
     #expect(try verify(message(type)).key == key.publicKey.fingerprint)
-    #expect(try verify(message(type), SignedArtifact(digest: Digest(hashing: artifact))).key == key.publicKey.fingerprint)
+    #expect(
+      try verify(message(type), SignedArtifact(digest: Digest(hashing: artifact))).key == key.publicKey.fingerprint)
   }
 
   @Test(arguments: [
@@ -91,7 +94,9 @@ import Testing
     #expect(try verdict(message(algorithm: .sha512, name: "SHA2_512"), digest).reason == .otherKey)
     #expect(try verdict(message(name: "SHA2_512")).isRefused(.malformed, "SHA2_512 has 64"))
     #expect(try verdict(message(name: "SHA3_256")).reason == .malformed)
-    #expect(try verdict(message(algorithm: .sha512, name: "SHA2_512"), SignedArtifact(digest: Digest(hashing: artifact))).reason == .unsupported)
+    #expect(
+      try verdict(message(algorithm: .sha512, name: "SHA2_512"), SignedArtifact(digest: Digest(hashing: artifact)))
+        .reason == .unsupported)
   }
 
   @Test func `larger curves are taken with their own hash, and with SHA-256`() throws {

@@ -155,7 +155,9 @@ import Verification
     }
   }
 
-  @Test func `a private log by its key, a key's times and what must be signed are read from the namespace`() async throws {
+  @Test func `a private log by its key, a key's times and what must be signed are read from the namespace`()
+    async throws
+  {
     let log = MemoryLog(key: try PrivateKey(generating: .p256))
     let digest = try loggedImage(.signatureTag, log: log, annotations: ["env": "prod"])
     func maps(notAfter: String) -> [ConfigMap] {
@@ -163,7 +165,8 @@ import Verification
         ConfigMap(
           namespace: "shop", name: "trust",
           data: [
-            "team.pub": key.publicKey.pem, "team.pub.not-before": "2026-01-01T00:00:00Z", "team.pub.not-after": notAfter,
+            "team.pub": key.publicKey.pem, "team.pub.not-before": "2026-01-01T00:00:00Z",
+            "team.pub.not-after": notAfter,
             "rekor.pub": log.key.publicKey.pem,
           ])
       ]
@@ -180,7 +183,8 @@ import Verification
     let refusals: [([String: String], String, String)] = [
       (["signature-annotations": "env=test"], "2026-01-01T00:00:00Z", "ANNOTATION_MISMATCH"),
       (["rekor-public-key": "configmap://trust/team.pub"], "2026-01-01T00:00:00Z", "POLICY_INVALID"),
-      ([:], "2026-13-01T00:00:00Z", "POLICY_INVALID"), (["rekor-public-key": "configmap://trust/none"], "", "POLICY_INVALID"),
+      ([:], "2026-13-01T00:00:00Z", "POLICY_INVALID"),
+      (["rekor-public-key": "configmap://trust/none"], "", "POLICY_INVALID"),
     ]
     for (changes, notAfter, code) in refusals {
       try await withWebhook(
