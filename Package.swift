@@ -137,7 +137,7 @@ let package = Package(
       name: "EndToEndSupport", dependencies: [subprocess], path: "Tests/EndToEndSupport", swiftSettings: common),
     tests(
       "RegistryEndToEndTests",
-      ["EndToEndSupport", "EmbeddedRegistry", "HTTPServer", "Crypto", "Primitives", log]),
+      ["EndToEndSupport", "EmbeddedRegistry", "HTTPServer", "Sigstore", "Crypto", "Primitives", log]),
     tests("ClusterEndToEndTests", ["EndToEndSupport"]),
   ]
 )
