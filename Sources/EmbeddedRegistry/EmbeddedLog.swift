@@ -44,7 +44,7 @@ public final class EmbeddedLog: RequestHandler {
       let root = try JSONDocument(request.body).root
       switch request.head.path {
       case Self.tileEntries: return .now(Self.json(201, try takeDigest(root)))
-      case Self.entries: return .now(Self.json(201, try take(root)))
+      case Self.entries: return .now(try Self.created(take(root)))
       default:
         let found = try root.member("entries").elements().compactMap { element throws(JSONError) in
           let proposal = try HashProposal(element.member("spec"))
@@ -90,6 +90,15 @@ public final class EmbeddedLog: RequestHandler {
     return try log.logDigest(
       request.member("digest").base64(), signature: signature.member("content").base64(),
       key: PublicKey(subjectPublicKeyInfo: key), at: WallClock.seconds)
+  }
+
+  /// The answer to an entry of Rekor v1; clients find it in the body by the entity tag.
+  private static func created(_ answer: String) throws -> Response {
+    var response = json(201, answer)
+    if let identifier = try JSONDocument(Array(answer.utf8)).root.members().first?.name {
+      response.headers += [("etag", identifier), ("location", "\(entries)/\(identifier)")]
+    }
+    return response
   }
 
   private static func json(_ status: Int, _ text: String) -> Response {

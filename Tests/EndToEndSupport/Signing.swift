@@ -121,7 +121,7 @@ package struct Signing: Sendable {
       ).checked()
       return
     }
-    // cosign 3 wants a trust root for a log of one's own, and crashes without one.
+    // cosign 3 takes a log from a signing configuration: see TestLog.
     try await cosign(.cosign2, ["sign", "--key", key.file, "--rekor-url", url, "-y", image.digested])
   }
 

@@ -51,14 +51,16 @@ struct EntryAttack {
 
   private static func others(_ material: Material, _ path: String) -> Any? { get(material.other, path) }
   private static func nothing(_ material: Material, _ path: String) -> Any? { nil }
-  private static func oneMore(_ material: Material, _ path: String) -> Any? {
-    (get(material.entry, path) as? String).flatMap { Int($0) }.map { String($0 + 1) }
+  private static func oneMore(_ material: Material, _ path: String) -> Any? { moved(material, path, by: 1) }
+  private static func oneLess(_ material: Material, _ path: String) -> Any? { moved(material, path, by: -1) }
+
+  private static func moved(_ material: Material, _ path: String, by distance: Int) -> Any? {
+    (get(material.entry, path) as? String).flatMap { Int($0) }.map { String($0 + distance) }
   }
 
-  /// All that there are against entries of Rekor v1 or v2.
+  /// All that there are against entries of Rekor v1 or v2, and last what is none.
   static func all(_ version: Int) -> [EntryAttack] {
     let both = [
-      EntryAttack("the same entry, written anew", "", code: nil) { [$0.entry] },
       EntryAttack("no entry", "ignore-tlog", code: "LOG_PROOF_MISSING") { _ in [] },
       EntryAttack("the entry twice", "one log entry twice") { [$0.entry, $0.entry] },
       changed("no inclusion proof", "has no inclusion proof", "inclusionProof", to: nothing),
@@ -67,30 +69,30 @@ struct EntryAttack {
         "a log that nobody knows", "is not trusted", "logId.keyId",
         to: { _, _ in String(repeating: "A", count: 43) + "=" }),
       changed("the other image's checkpoint", "its checkpoint of one of", "inclusionProof.checkpoint", to: others),
-      changed(
-        "the other image's whole proof", "does not lead to the root", "logIndex", "inclusionProof", to: others),
       changed("a larger tree", "its checkpoint of one of", "inclusionProof.treeSize", to: oneMore),
       changed("another root", "for another root than its checkpoint's", "inclusionProof.rootHash", to: others),
       changed("no path", "does not lead to the root", "inclusionProof.hashes", to: nothing),
     ]
-    return both + (version == 1 ? rekor1 : rekor2)
+    let none = EntryAttack("the same entry, written anew", "", code: nil) { [$0.entry] }
+    return both + (version == 1 ? rekor1 : rekor2) + [none]
   }
 
   private static var rekor1: [EntryAttack] {
     [
+      changed("the other image's whole proof", "does not lead to the root", "inclusionProof", to: others),
       EntryAttack("the other image's entry", "hash of the envelope's payload is another one") { [$0.other] },
       EntryAttack("the other image's entry beside it", "hash of the envelope's payload is another one") {
         [$0.entry, $0.other]
       },
-      EntryAttack("another log's entry", "has no") { [$0.elsewhere] },
+      EntryAttack("another log's entry", "is not the one of this signature") { [$0.elsewhere] },
       changed(
-        "under another log's name", "is not signed", "logId", to: { get($0.elsewhere, $1) }),
+        "under another log's name", "entry timestamp does not verify", "logId", to: { get($0.elsewhere, $1) }),
       changed(
         "the other image's timestamp", "entry timestamp does not verify", "inclusionPromise", to: others),
       changed("another time", "entry timestamp does not verify", "integratedTime", to: oneMore),
       changed("no time", "entry timestamp without integratedTime", "integratedTime", to: nothing),
       changed("another place", "entry timestamp does not verify", "logIndex", to: oneMore),
-      changed("another place in the tree", "does not lead to the root", "inclusionProof.logIndex", to: oneMore),
+      changed("another place in the tree", "does not lead to the root", "inclusionProof.logIndex", to: oneLess),
       changed("the other image's body", "entry timestamp does not verify", "canonicalizedBody", to: others),
       changed(
         "the other image's body without a timestamp", "does not lead to the root", "canonicalizedBody",
@@ -102,6 +104,7 @@ struct EntryAttack {
 
   private static var rekor2: [EntryAttack] {
     [
+      changed("the other image's whole proof", "does not lead to the root", "logIndex", "inclusionProof", to: others),
       EntryAttack("the other image's entry", "is not the one of this signature") { [$0.other] },
       EntryAttack("the other image's entry beside it", "is not the one of this signature") { [$0.entry, $0.other] },
       EntryAttack("another log's entry", "another") { [$0.elsewhere] },
@@ -111,7 +114,7 @@ struct EntryAttack {
         "the other log's timestamp", "of Rekor v2, but has", "inclusionPromise", to: { get($0.elsewhere, $1) }),
       changed("another place", "in the inclusion proof", "logIndex", to: oneMore),
       changed(
-        "another place in the tree", "does not lead to the root", "logIndex", "inclusionProof.logIndex", to: oneMore),
+        "another place in the tree", "does not lead to the root", "logIndex", "inclusionProof.logIndex", to: oneLess),
       changed("the other image's body", "is not the one of this signature", "canonicalizedBody", to: others),
       changed("called another kind", "of Rekor v2 only", "kindVersion.kind", to: { _, _ in "dsse" }),
     ]

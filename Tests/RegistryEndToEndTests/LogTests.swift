@@ -7,9 +7,12 @@ extension RegistryTests {
   @Test func `what is in a log of the trust root is pinned, whoever signed and with whatever key`() async throws {
     try await TrustRootScene.with("trust-root") { scene in
       let environment = scene.environment
-      // Ed25519 in bundles is Ed25519ph, which not every OpenSSL has, and Rekor v1 logs no such.
-      let kinds = KeyKind.allCases.filter { $0 != .ed25519 }
-      var cases = scene.logs.flatMap { log in kinds.map { (signer: Signer.cosign3, log: log, kind: $0) } }
+      // cosign 3 cannot bring envelopes into Rekor v1 that are signed with a hash other than SHA-256: it refuses its own.
+      // Ed25519 in bundles is Ed25519ph, which not every OpenSSL has.
+      var cases = scene.logs.flatMap { log in
+        (log.version == 1 ? [KeyKind.p256, .rsa2048, .rsa4096] : KeyKind.allCases.filter { $0 != .ed25519 })
+          .map { (signer: Signer.cosign3, log: log, kind: $0) }
+      }
       for signer in [Signer.cosign2, .skopeo] {
         for kind in KeyKind.allCases { cases.append((signer, try scene.log(.rekor1), kind)) }
       }
@@ -69,6 +72,7 @@ extension RegistryTests {
         for (number, attack) in EntryAttack.all(log.version).enumerated() {
           let name = "attacked/\(log.kind)-\(number)".lowercased()
           let image = try await environment.embedded.push(name, content: "rooted \(log.kind)")
+          // The same image, so that what was proven of it would count here too: what is no attack comes last.
           #expect(image.digest == signed.digest)
           try await bundle.attach(to: image, entries: attack.entries(material))
           let answer = try await scene.webhook.review(Review(image.tagged, in: "root-p256"))
