@@ -107,8 +107,10 @@ struct EntryAttack {
       changed("the other image's whole proof", "does not lead to the root", "logIndex", "inclusionProof", to: others),
       EntryAttack("the other image's entry", "is not the one of this signature") { [$0.other] },
       EntryAttack("the other image's entry beside it", "is not the one of this signature") { [$0.entry, $0.other] },
-      EntryAttack("another log's entry", "another") { [$0.elsewhere] },
-      changed("under another log's name", "checkpoint", "logId", to: { get($0.elsewhere, $1) }),
+      EntryAttack("another log's entry", "hash of the envelope's payload is another one") { [$0.elsewhere] },
+      changed(
+        "under another log's name", "its log proof's checkpoint has 0 signatures by", "logId",
+        to: { get($0.elsewhere, $1) }),
       changed("a time", "of Rekor v2, but has", "integratedTime", to: { _, _ in "1767225600" }),
       changed(
         "the other log's timestamp", "of Rekor v2, but has", "inclusionPromise", to: { get($0.elsewhere, $1) }),

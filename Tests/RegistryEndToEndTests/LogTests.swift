@@ -55,6 +55,37 @@ extension RegistryTests {
     }
   }
 
+  @Test(arguments: [Signer.cosign2, .skopeo])
+  func `a log proof that was removed or swapped beside a payload is refused`(signer: Signer) async throws {
+    try await TrustRootScene.with("trust-root-\(signer)") { scene in
+      let environment = scene.environment
+      for (name, registry) in environment.openRegistries {
+        let log = try scene.log(.rekor1)
+        func image(_ tag: String) async throws -> TestImage {
+          let image = try await registry.push(
+            "proven/\(signer)".lowercased(), tag: tag, content: "\(tag) \(signer) \(name)")
+          try await environment.signing.sign(image, with: environment.key(.p256), by: signer, log: log)
+          return image
+        }
+        let (removed, swapped, kept) = (try await image("v1"), try await image("v2"), try await image("v3"))
+        try await registry.replaceLogAnnotation(of: removed, by: nil)
+        let missing = try await scene.webhook.review(Review(removed.tagged, in: "root-p256"))
+        #expect(!missing.isAllowed && missing.message.contains("LOG_PROOF_MISSING"), "\(name): \(missing)")
+
+        try await registry.replaceLogAnnotation(of: swapped, by: registry.logAnnotation(of: kept))
+        let another = try await scene.webhook.review(Review(swapped.tagged, in: "root-p256"))
+        #expect(
+          !another.isAllowed && another.message.contains("LOG_PROOF_INVALID")
+            && another.message.contains("hash of what is signed is another one"), "\(name): \(another)")
+
+        // Put back as it was, by the same writer: what is no attack.
+        try await registry.replaceLogAnnotation(of: kept, by: registry.logAnnotation(of: kept))
+        let answer = try await scene.webhook.review(Review(kept.tagged, in: "root-p256"))
+        #expect(answer.image() == kept.pinned, "\(name): \(answer)")
+      }
+    }
+  }
+
   @Test func `a log entry that was removed, swapped or changed in a bundle is refused, and says which check failed`()
     async throws
   {
