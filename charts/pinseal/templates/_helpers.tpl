@@ -75,7 +75,7 @@ while its serial is the value's. It is made once a render: the Secret and both w
     {{- $days := .Values.certificates.generate.days | int -}}
     {{- $host := include "pinseal.serviceHost" . -}}
     {{- $ca := genCAWithKey (printf "%s-ca" (include "pinseal.fullname" .)) $days (genPrivateKey "ecdsa") -}}
-    {{- $leaf := genSignedCertWithKey $host nil (list $host (printf "%s.cluster.local" $host)) $days $ca (genPrivateKey "ecdsa") -}}
+    {{- $leaf := genSignedCertWithKey $host nil (list $host) $days $ca (genPrivateKey "ecdsa") -}}
     {{- $authorities := $ca.Cert -}}
     {{- if $isWhole -}}
       {{/* Pods go on with the old certificate until the kubelet has brought them the new one. Only the latest old authority is kept. */}}
