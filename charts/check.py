@@ -45,6 +45,7 @@ GOLDEN_CASES = [
 
 failures: list[str] = []
 counts: collections.Counter = collections.Counter()
+schemas_passed: set[tuple[str, str]] = set()
 
 
 def expect(condition, message):
@@ -100,8 +101,13 @@ def check_objects(where, rendered, version):
         expect(len(metadata["name"]) <= 63, f"{where}: {path}: the name is too long")
         if version in WITHOUT_SCHEMAS:
             continue
+        # Most objects are the same in most cases, but for the certificate.
+        key = (version, re.sub(r'"(caBundle|[a-z]+\.(?:crt|key))": "[^"]+"', r'"\1": "…"', json.dumps(item)))
+        if key in schemas_passed:
+            continue
         try:
             kubernetes_validate.validate(item, version, strict=True)
+            schemas_passed.add(key)
             counts["schemas"] += 1
         except kubernetes_validate.SchemaNotFoundError:
             expect(kind in OTHERS_KINDS, f"{where}: {path}: Kubernetes {version} has no {item['apiVersion']} {kind}")
