@@ -474,7 +474,7 @@ def documented_values():
             name = ".".join([*path, key.value])
             description = comment(key.start_mark.line)
             if isinstance(value, yaml.MappingNode) and value.value and not description:
-                walk(value, [*path, key.value])
+                walk(value, [*path, key.value])  # A group: its members speak for themselves.
                 continue
             expect(description, f"values.yaml: {name} has no comment")
             expect(path[:1] == ["config"] or key.value in templates, f"values.yaml: no template uses {name}")
