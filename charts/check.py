@@ -38,6 +38,8 @@ CLUSTER_WIDE = {
     "ClusterRole", "ClusterRoleBinding", "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration",
     "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding",
 }
+# Options of pinseal serve without a value.
+FLAGS = {"public-good-beside", "rekor-lookup", "tuf-refresh"}
 GOLDEN_CASES = [
     "defaults", "certificate-manager", "existing-secret", "existing-secret-without-bundle", "selectors",
     "no-match-conditions",
@@ -162,14 +164,15 @@ def check_pod(where, rendered, version, options):
         expect(not any(port.get("hostPort") for port in container["ports"]), f"{where}: host port")
         volumes, mounts = {v["name"] for v in pod["volumes"]}, container["volumeMounts"]
         expect(volumes == {m["name"] for m in mounts}, f"{where}: volumes and mounts differ")
-        expect(all(m["readOnly"] and "subPath" not in m for m in mounts), f"{where}: a mount is writable or a subPath")
+        expect(all((m.get("readOnly") or m["name"] == "tuf") and "subPath" not in m for m in mounts),
+               f"{where}: a mount is writable or a subPath")
         for argument in container["args"][1:]:
-            option = re.match(r"--([a-z-]+)=.", argument)
-            expect(option and option[1] in options, f"{where}: pinseal serve has no option {argument}")
-    expect(all(set(v) - {"name"} <= {"secret", "configMap"} for v in pod["volumes"]), f"{where}: kinds of volumes")
+            option = re.fullmatch(r"--([a-z-]+)(=.+)?", argument)
+            expect(option and option[1] in options and bool(option[2]) != (option[1] in FLAGS), f"{where}: pinseal serve has no option {argument}")
+    expect(all(set(v) - {"name"} <= {"secret", "configMap", "emptyDir"} for v in pod["volumes"]), f"{where}: kinds of volumes")
     container = pod["containers"][0]
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
-    arguments = dict(a[2:].split("=", 1) for a in container["args"][1:])
+    arguments = dict(a[2:].split("=", 1) for a in container["args"][1:] if "=" in a)
     expect(arguments["listen"].endswith(f":{ports['webhook']}"), f"{where}: listens elsewhere than its port says")
     expect(arguments["ops-listen"].endswith(f":{ports['ops']}"), f"{where}: listens elsewhere than its port says")
     for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
@@ -304,6 +307,9 @@ REFUSED = [
     ({"certificates": {"certManager": {"issuerRef": {"name": "x"}}}}, "set the mode to certManager"),
     ({"metrics": {"serviceMonitor": {"enabled": True}, "podMonitor": {"enabled": True}}}, "counted twice"),
     ({"rbac": {"clusterWide": True, "namespaces": [{"name": "shop"}]}}, "no meaning with rbac.clusterWide"),
+    ({"trust": {"publicGoodBeside": True}}, "beside what"),
+    ({"trust": {"tuf": {"mirror": "https://tuf.example"}}}, "without trust.tuf.refresh"),
+    ({"trust": {"tuf": {"refresh": True}, "trustedRoot": {"configMap": "own"}}}, "takes the place of"),
     ({"ops": {"port": 8443}}, "are the same"),
     ({"autoscaling": {"minReplicas": 9}}, "less than autoscaling.minReplicas"),
 ]
@@ -337,19 +343,21 @@ def check_schema(chart):
 
 
 def options_of_program():
-    """The names of the options of pinseal serve."""
-    serve, bounds = program_text("pinseal/Serve.swift"), program_text("pinseal/Bounds.swift")
-    listed = re.search(r"optionNames: Set<String> = Set\((.*?)\+ Bounds.names", serve, re.S)
-    bounded = re.search(r"static let names = \[(.*?)\]", bounds, re.S)
-    return set(re.findall(r'"([a-z-]+)"', listed[1])), set(re.findall(r'"([a-z-]+)"', bounded[1]))
+    """The names of the options of pinseal serve, those of its groups included."""
+    listed = re.search(r"optionNames: Set<String> = Set\((.*?)\)\n", program_text("pinseal/Serve.swift"), re.S)[1]
+    groups = re.findall(r"(\w+)\.names", listed)
+    texts = [re.search(r"static let names = \[(.*?)\]", program_text(f"pinseal/{group}.swift"), re.S)[1]
+             for group in groups]
+    return set(re.findall(r'"([a-z-]+)"', "".join([listed, *texts])))
 
 
-def check_options(own, bounds):
+def check_options(options):
     schema = json.loads((CHART / "values.schema.json").read_text())["properties"]["config"]["properties"]
     by_chart = {"listen", "tls-cert", "tls-key", "client-ca", "ops-listen", "cluster", "registry-ca", "docker-config",
-                "drain-timeout"}
+                "drain-timeout", "trusted-root", "public-good-beside", "tuf-refresh", "tuf-mirror", "tuf-cache",
+                "rekor-lookup"}
     never = {"allow-insecure-kubeconfig"}  # There is no kubeconfig in a pod.
-    wanted = (own | bounds) - by_chart - never
+    wanted = options - by_chart - never
     expect(wanted == set(schema), "config in values.schema.json and the options of pinseal serve differ: "
            + ", ".join(sorted(wanted ^ set(schema))))
 
@@ -417,6 +425,8 @@ def check_guard(chart):
         ("a wrong switch", None, {own + "image-verification": "true"}, {}, "may be enabled, disabled"),
         ("a wrong flag", None, {own + "ignore-tlog": "yes"}, {}, "may be true, false"),
         ("a wrong way to pin", None, {own + "pin": "tag"}, {}, "may be tag-and-digest"),
+        ("a log's key", None, {own + "rekor-public-key": "configmap://logs/rekor.pub"}, {}, None),
+        ("a wrong log's key", None, {own + "rekor-public-key": "rekor.pub"}, {}, "pinseal.dev/rekor-public-key may be"),
         ("a private key", None, {own + "public-key": "-----BEGIN PRIVATE KEY-----\nx"}, {}, "PEM public keys"),
         ("another namespace's key", None, {own + "public-key": "secret://other/keys/pub"}, {}, "PEM public keys"),
     ]
@@ -510,7 +520,7 @@ def main():
     files = sorted((CHART / "ci").glob("*-values.yaml"))
     cases = {"defaults": {}} | {
         file.name.removesuffix("-values.yaml"): helm.values_from_yaml(file.read_text()) for file in files}
-    own, bounds = options_of_program()
+    options = options_of_program()
     known = set(re.findall(r'"(pinseal_\w+)"', program_text("Webhook/WebhookMetrics.swift")))
     known |= set(re.findall(r'"([A-Z_]+)"', program_text("Primitives/RefusalCode.swift")))
     with helm.Chart.load(CHART) as chart:
@@ -529,13 +539,13 @@ def main():
                     counts["renders"] += 1
                     check_objects(where, rendered, version)
                     check_rbac(where, rendered, merged)
-                    check_pod(where, rendered, version, own | bounds)
+                    check_pod(where, rendered, version, options)
                     check_webhooks(where, rendered, version, merged)
                     check_metrics(where, rendered, known)
         check_generated_certificate(chart)
         check_refusals(chart)
         check_schema(chart)
-        check_options(own, bounds)
+        check_options(options)
         check_guard(chart)
         check_golden(chart, cases, write)
         check_readme(write)
