@@ -34,24 +34,30 @@ public final class ImageVerifier: ImageVerifying {
   private let limits: VerifierLimits
   private let now: @Sendable () -> Deadline
   private let cache: FactCache
+  private let observer: (any VerificationObserver)?
   private let resolutions: SingleFlight<TagKey, Result<Digest, RegistryError>>
   private let searches: SingleFlight<SearchKey, SearchConclusion>
 
-  /// A verifier that reads from `registry`.
-  public convenience init(registry: any RegistryReading, limits: VerifierLimits = .init()) {
-    self.init(registry: registry, limits: limits, timer: .monotonic, now: { .now })
+  /// A verifier that reads from `registry`. An `observer` is told of everything that happens; it is for a verifier that
+  /// answers one question, since it is not told of which.
+  public convenience init(
+    registry: any RegistryReading, limits: VerifierLimits = .init(), observer: (any VerificationObserver)? = nil
+  ) {
+    self.init(registry: registry, limits: limits, timer: .monotonic, observer: observer, now: { .now })
   }
 
   /// With a clock of one's own.
   init(
-    registry: any RegistryReading, limits: VerifierLimits, timer: Timer, now: @escaping @Sendable () -> Deadline
+    registry: any RegistryReading, limits: VerifierLimits, timer: Timer, observer: (any VerificationObserver)? = nil,
+    now: @escaping @Sendable () -> Deadline
   ) {
     self.registry = registry
     self.limits = limits
     self.now = now
     cache = FactCache(limits: limits, now: now)
-    resolutions = SingleFlight(timer: timer)
-    searches = SingleFlight(timer: timer)
+    self.observer = observer
+    resolutions = SingleFlight(timer: timer, observer: observer)
+    searches = SingleFlight(timer: timer, observer: observer)
   }
 
   /// How the cache does.
@@ -79,6 +85,7 @@ public final class ImageVerifier: ImageVerifying {
       case .failure(let refusal): return .refused(refusal)
       }
     }
+    observer?.observe(.resolved(digest: digest.description))
     if let fact = cache.fact(of: digest, by: request.keys, requiresLog: request.requiresLog) {
       return verified(request, digest, fact, fromCache: true)
     }

@@ -65,11 +65,11 @@ struct SignatureSearch: Sendable {
   private func askPlaces() async -> [(place: Place, report: PlaceReport)] {
     await withTaskGroup(of: (index: Int, place: Place, report: PlaceReport).self) { group in
       group.addTask {
-        let (place, report) = await searchSignatureTag()
+        let (place, report) = await observing { await searchSignatureTag() }
         return (0, place, report)
       }
       group.addTask {
-        let (place, report) = await searchReferrers()
+        let (place, report) = await observing { await searchReferrers() }
         return (1, place, report)
       }
       var found: [(index: Int, place: Place, report: PlaceReport)] = []
@@ -109,6 +109,8 @@ struct SignatureSearch: Sendable {
   /// Judges one candidate by its own content.
   func judge(_ candidate: SignatureCandidate, order: Int, label: String, kind: Finding.Kind) -> PlaceReport {
     var report = PlaceReport()
+    let recorder = progress.observer.map { _ in CandidateRecorder() }
+    defer { note(recorder, label, kind, report) }
     do throws(CandidateRejection) {
       let signature = try ImageSignature.verify(candidate, imageDigest: digest, keys: keys)
       if requiresLog, !signature.isLogged {
