@@ -76,7 +76,8 @@ extension BundleLogEntry {
     }
     guard signedEntryTimestamp == nil, integratedTime == nil else {
       throw CandidateRejection(
-        .logProofInvalid, "its log entry is of Rekor v2, but has an entry timestamp or integratedTime, which v2 has not")
+        .logProofInvalid, "its log entry is of Rekor v2, but has an entry timestamp or integratedTime, which v2 has not"
+      )
     }
     guard let proof else { throw CandidateRejection(.logProofInvalid, "its log entry has no inclusion proof") }
     let rebuilt = try RekorV2.entry(of: signature)
@@ -113,7 +114,8 @@ extension BundleLogEntry {
     guard proof.treeSize == checkpoint.size else {
       throw CandidateRejection(
         .logProofInvalid,
-        "its log entry's inclusion proof is in a tree of \(proof.treeSize), its checkpoint of one of \(checkpoint.size)")
+        "its log entry's inclusion proof is in a tree of \(proof.treeSize), its checkpoint of one of \(checkpoint.size)"
+      )
     }
     guard proof.rootHash == checkpoint.rootHash else {
       throw CandidateRejection(

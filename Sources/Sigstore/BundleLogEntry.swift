@@ -79,7 +79,8 @@ struct BundleLogEntry: Sendable {
       envelope = try checkpoint.member("envelope").string(atMost: SignedNote.maximumByteCount)
     }
     return InclusionProof(
-      logIndex: try field.optional("logIndex")?.notNegative() ?? 0, rootHash: try field.member("rootHash").bytes(count: 32),
+      logIndex: try field.optional("logIndex")?.notNegative() ?? 0,
+      rootHash: try field.member("rootHash").bytes(count: 32),
       treeSize: try field.optional("treeSize")?.notNegative() ?? 0, path: path, checkpoint: envelope)
   }
 

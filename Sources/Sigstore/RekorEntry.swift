@@ -73,7 +73,8 @@ struct RekorEntry {
     guard algorithm.isExactly(expected.algorithm.rawValue) else {
       throw CandidateRejection(
         .logProofInvalid,
-        "its log entry has a \(algorithm.printable(limit: 16)) hash of \(what), expected \(expected.algorithm.rawValue)")
+        "its log entry has a \(algorithm.printable(limit: 16)) hash of \(what), expected \(expected.algorithm.rawValue)"
+      )
     }
     guard try field.member("value").hexadecimal(byteCount: expected.algorithm.byteCount) == expected.bytes else {
       throw CandidateRejection(.logProofInvalid, "its log entry's hash of \(what) is another one")

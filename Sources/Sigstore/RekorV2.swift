@@ -71,7 +71,8 @@ enum RekorV2 {
     case .p384: ("PKIX_ECDSA_P384_SHA_384", "SHA2_384", .sha384)
     case .p521: ("PKIX_ECDSA_P521_SHA_512", "SHA2_512", .sha512)
     case .ed25519: ("PKIX_ED25519_PH", "SHA2_512", .sha512)
-    case .rsa(let bits) where [2048, 3072, 4096].contains(bits): ("PKIX_RSA_PKCS1V15_\(bits)_SHA256", "SHA2_256", .sha256)
+    case .rsa(let bits) where [2048, 3072, 4096].contains(bits):
+      ("PKIX_RSA_PKCS1V15_\(bits)_SHA256", "SHA2_256", .sha256)
     case .rsa: nil
     }
   }

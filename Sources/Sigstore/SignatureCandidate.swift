@@ -30,6 +30,12 @@ public struct CandidateRejection: Error, Sendable, Equatable, CustomStringConver
     case logProofInvalid
     /// Its proof is of a transparency log that is not trusted.
     case logUnknown
+    /// The signer's certificate: its path, its time, its timestamps of transparency logs, its names.
+    case certificateInvalid
+    /// A time-stamp of an authority that does not hold.
+    case timestampInvalid
+    /// By a certificate of an identity that the policy does not allow.
+    case identityMismatch
   }
 
   /// The kind of reason.

@@ -13,7 +13,8 @@ struct SignedEntryTimestamp {
   /// Throws unless `log` signed this, with a key that was in use then.
   func verify(_ log: TransparencyLog) throws(CandidateRejection) {
     guard !log.isV2Only else {
-      throw CandidateRejection(.logProofInvalid, "its log proof has an entry timestamp, which \(log.name) does not sign")
+      throw CandidateRejection(
+        .logProofInvalid, "its log proof has an entry timestamp, which \(log.name) does not sign")
     }
     guard integratedTime > 0, logIndex >= 0 else {
       throw CandidateRejection(

@@ -144,7 +144,7 @@ extension TrustedRoot {
 
   private static func authority(
     _ field: Field
-  ) throws(CandidateRejection) -> (chain: [[UInt8]], validity: Validity, uri: String) {
+  ) throws(CandidateRejection) -> (chain: [X509Certificate], validity: Validity, uri: String) {
     try field.allowOnly(["subject", "uri", "certChain", "validFor", "operator"])
     if let subject = try field.optional("subject") {
       try subject.allowOnly(["organization", "commonName"])
@@ -154,10 +154,13 @@ extension TrustedRoot {
     _ = try field.optional("operator")?.string(atMost: 1024)
     let chain = try field.member("certChain")
     try chain.allowOnly(["certificates"])
-    var certificates: [[UInt8]] = []
+    var certificates: [X509Certificate] = []
     for certificate in try chain.member("certificates").elements(atMost: maximumChainCount) {
       try certificate.allowOnly(["rawBytes"])
-      certificates.append(try certificate.member("rawBytes").bytes(atMost: 65_536))
+      let bytes = try certificate.member("rawBytes").bytes(atMost: X509Certificate.maximumByteCount)
+      do throws(CertificateError) { certificates.append(try X509Certificate(der: bytes)) } catch {
+        throw field.malformed("\(certificate.path): \(error.description)")
+      }
     }
     guard !certificates.isEmpty else { throw field.malformed("\(chain.path) has no certificate") }
     return (certificates, try validity(field.member("validFor"), isStartRequired: false), uri)

@@ -50,8 +50,8 @@ public struct TrustedRoot: Sendable {
 
 /// An issuer of signing certificates (Fulcio).
 public struct CertificateAuthority: Sendable, Hashable {
-  /// Its certificates (DER), the one that issues first and the root last.
-  public let chain: [[UInt8]]
+  /// Its certificates, the one that issues first and the root last.
+  public let chain: [X509Certificate]
   /// When it was in use.
   public let validity: Validity
   /// Where it is; for messages.
@@ -72,8 +72,8 @@ public struct CertificateLog: Sendable, Hashable {
 
 /// An issuer of timestamps (RFC 3161).
 public struct TimestampAuthority: Sendable, Hashable {
-  /// Its certificates (DER), the one that signs first and the root last.
-  public let chain: [[UInt8]]
+  /// Its certificates, the one that signs first and the root last.
+  public let chain: [X509Certificate]
   /// When it was in use.
   public let validity: Validity
   /// Where it is; for messages.
