@@ -24,6 +24,8 @@ struct SignatureSearch: Sendable {
   let limits: VerifierLimits
   let deadline: Deadline
   let progress: Progress
+  /// Which store this looks through; of use only to whoever watches.
+  var observedStore = ObservedStore.signatureTag
 
   /// What the registry said of the image itself.
   enum Existence: Sendable {
@@ -65,11 +67,11 @@ struct SignatureSearch: Sendable {
   private func askPlaces() async -> [(place: Place, report: PlaceReport)] {
     await withTaskGroup(of: (index: Int, place: Place, report: PlaceReport).self) { group in
       group.addTask {
-        let (place, report) = await observing { await searchSignatureTag() }
+        let (place, report) = await observing(.signatureTag) { await $0.searchSignatureTag() }
         return (0, place, report)
       }
       group.addTask {
-        let (place, report) = await observing { await searchReferrers() }
+        let (place, report) = await observing(.referrers) { await $0.searchReferrers() }
         return (1, place, report)
       }
       var found: [(index: Int, place: Place, report: PlaceReport)] = []

@@ -56,8 +56,18 @@ public struct ObservedCheck: Sendable {
   public let rejection: CandidateRejection?
 }
 
+/// The two stores of signatures.
+public enum ObservedStore: String, Sendable, Hashable, CaseIterable {
+  /// The tag `sha256-HEX.sig`.
+  case signatureTag
+  /// What refers to the image, by the API or the fallback tag.
+  case referrers
+}
+
 /// A candidate that was judged.
 public struct ObservedCandidate: Sendable {
+  /// Where it lay.
+  public let store: ObservedStore
   /// The format it would be of.
   public let format: VerifiedSignature.Format
   /// Its name within its place: `layer 1`, `bundle sha256:0123456789ab…`.
@@ -74,6 +84,8 @@ public struct ObservedCandidate: Sendable {
 
 /// A place where signatures may lie.
 public struct ObservedPlace: Sendable {
+  /// Which of the stores it is.
+  public let store: ObservedStore
   /// Which one, as a phrase: "at tag sha256-….sig".
   public let name: String
   /// When, and how long.
@@ -93,6 +105,8 @@ public struct ObservedPlace: Sendable {
   public let hasSignature: Bool
   /// Whether more lay there than was read.
   public let isOverLimit: Bool
+  /// Whether it was not looked through to its end, since a signature was found elsewhere or time ran out.
+  public let isGivenUp: Bool
 }
 
 /// Notes the checks of one candidate.
@@ -120,16 +134,19 @@ final class CandidateRecorder: CandidateCheckObserver {
 
   /// All that was noted, with the outcome.
   func candidate(
-    _ format: VerifiedSignature.Format, label: String, signature: VerifiedSignature?, rejection: CandidateRejection?
+    _ format: VerifiedSignature.Format, in store: ObservedStore, label: String, signature: VerifiedSignature?,
+    rejection: CandidateRejection?
   ) -> ObservedCandidate {
     ObservedCandidate(
-      format: format, label: label, time: ObservedTime(since: start), checks: state.withLock { $0.checks },
+      store: store, format: format, label: label, time: ObservedTime(since: start),
+      checks: state.withLock { $0.checks },
       signature: signature, rejection: rejection)
   }
 }
 
 extension ObservedPlace {
-  init(_ place: Place, _ report: PlaceReport, since start: Deadline) {
+  init(_ store: ObservedStore, _ place: Place, _ report: PlaceReport, since start: Deadline) {
+    self.store = store
     name = place.whereabouts
     time = ObservedTime(since: start)
     present = report.present
@@ -140,16 +157,21 @@ extension ObservedPlace {
     failures = report.failures.map { $0.description.printable(limit: 600) }
     hasSignature = report.good != nil
     isOverLimit = report.isOverLimit
+    isGivenUp = Task.isCancelled && report.good == nil
   }
 }
 
 extension SignatureSearch {
   /// Looks through a place, and tells whoever watches.
-  func observing(_ search: () async -> (Place, PlaceReport)) async -> (Place, PlaceReport) {
-    guard let observer = progress.observer else { return await search() }
+  func observing(
+    _ store: ObservedStore, _ look: (SignatureSearch) async -> (Place, PlaceReport)
+  ) async -> (Place, PlaceReport) {
+    guard let observer = progress.observer else { return await look(self) }
     let start = Deadline.now
-    let (place, report) = await search()
-    observer.observe(.place(ObservedPlace(place, report, since: start)))
+    var search = self
+    search.observedStore = store
+    let (place, report) = await look(search)
+    observer.observe(.place(ObservedPlace(store, place, report, since: start)))
     return (place, report)
   }
 
@@ -162,6 +184,7 @@ extension SignatureSearch {
     observer.observe(
       .candidate(
         recorder.candidate(
-          kind == .bundle ? .bundle : .simpleSigning, label: label, signature: report.good, rejection: rejection)))
+          kind == .bundle ? .bundle : .simpleSigning, in: observedStore, label: label, signature: report.good,
+          rejection: rejection)))
   }
 }
