@@ -23,8 +23,10 @@ let signals: Target.Dependency = .product(name: "UnixSignals", package: "swift-s
 let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 let subprocess: Target.Dependency = .product(name: "Subprocess", package: "swift-subprocess")
 
-func module(_ name: String, _ dependencies: [Target.Dependency], _ settings: [SwiftSetting]) -> Target {
-  .target(name: name, dependencies: dependencies, swiftSettings: settings)
+func module(
+  _ name: String, _ dependencies: [Target.Dependency], _ settings: [SwiftSetting], resources: [Resource]? = nil
+) -> Target {
+  .target(name: name, dependencies: dependencies, resources: resources, swiftSettings: settings)
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource]? = nil) -> Target {
@@ -62,6 +64,10 @@ let package = Package(
     // Formats and services.
     module("OCI", ["HTTPClient", "Crypto", "JSON", "Primitives"], safe),
     module("Sigstore", ["Crypto", "JSON", "Primitives"], safe),
+    module(
+      "TrustRoot", ["Sigstore", "HTTPClient", "Crypto", "JSON", "Primitives", log], safe,
+      // Links to certs/: byte arrays in the binary, so that nothing has to be found at run time.
+      resources: [.embedInCode("Resources/trusted_root.json"), .embedInCode("Resources/root.json")]),
     module("Kubernetes", ["CYaml", "HTTPClient", "JSON", "Primitives", log], common),
 
     // Decisions.
@@ -96,6 +102,7 @@ let package = Package(
     tests(
       "OCITests", ["OCI", "EmbeddedRegistry", "HTTPServer", "HTTPClient", "Crypto", "JSON", "Primitives"]),
     tests("SigstoreTests", ["Sigstore", "Crypto", "JSON", "Primitives"], resources: [.copy("Artifacts")]),
+    tests("TrustRootTests", ["TrustRoot", "Sigstore", "HTTPClient", "Crypto", "JSON", "Primitives", log]),
     tests("KubernetesTests", ["Kubernetes", "HTTPClient", "HTTPServer", "JSON", "Primitives"]),
     tests("PolicyTests", ["Policy", "Crypto", "Primitives"]),
     tests(

@@ -1,0 +1,2 @@
+/// Seconds since 1970 (UTC).
+public typealias UnixTime = Int64
