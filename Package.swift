@@ -86,7 +86,7 @@ let package = Package(
     .executableTarget(
       name: "pinseal",
       dependencies: [
-        "Webhook", "EmbeddedRegistry", "Admission", "Policy", "Verification", "OCI", "Sigstore", "Kubernetes",
+        "Webhook", "EmbeddedRegistry", "Admission", "Policy", "Verification", "OCI", "TrustRoot", "Sigstore", "Kubernetes",
         "HTTPServer", "HTTPClient", "Crypto", "JSON", "Telemetry", "Primitives", log, metrics, lifecycle, signals,
         arguments,
       ],
@@ -122,14 +122,19 @@ let package = Package(
         "HTTPClient", "Crypto", "JSON", "Telemetry", "Primitives", log,
       ]),
 
-    tests("PinsealTests", ["pinseal", arguments]),
+    tests(
+      "PinsealTests",
+      [
+        "pinseal", "EmbeddedRegistry", "Verification", "HTTPServer", "Crypto", "JSON", "Primitives", arguments, log,
+      ]),
+    tests("ConformanceTests", ["pinseal", "Sigstore", arguments]),
 
     // Real parts: cosign, registries, an API server. They run where scripts/test has put those tools.
     .target(
       name: "EndToEndSupport", dependencies: [subprocess], path: "Tests/EndToEndSupport", swiftSettings: common),
     tests(
       "RegistryEndToEndTests",
-      ["EndToEndSupport", "EmbeddedRegistry", "HTTPServer", "Crypto", "Primitives", log]),
+      ["EndToEndSupport", "EmbeddedRegistry", "HTTPServer", "OCI", "Crypto", "JSON", "Primitives", log]),
     tests("ClusterEndToEndTests", ["EndToEndSupport"]),
   ]
 )

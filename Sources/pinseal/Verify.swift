@@ -57,6 +57,16 @@ struct Verify: AsyncParsableCommand {
   var output = Output.text
 
   func run() async throws {
+    let report = try await report()
+    switch output {
+    case .text: StandardOutput.write(report.text)
+    case .json: StandardOutput.write(report.json)
+    }
+    guard report.status == VerifyExit.verified else { throw ExitCode(report.status) }
+  }
+
+  /// Verifies; throws where nothing can be asked.
+  func report() async throws -> VerifyReport {
     let recorder = VerifyRecorder()
     let requested: RequestedImage
     do throws(Refusal) { requested = try RequestedImage(parsing: image) } catch {
@@ -68,12 +78,7 @@ struct Verify: AsyncParsableCommand {
       image: requested, demand: demand, trust: trust, credentials: try FileCredentials(dockerConfig: dockerConfig))
     let verifier = try makeVerifier(recorder)
     let verdict = await verifier.verify(request, deadline: .after(time))
-    let report = recorder.report(of: requested, verdict)
-    switch output {
-    case .text: StandardOutput.write(report.text)
-    case .json: StandardOutput.write(report.json)
-    }
-    guard report.status == VerifyExit.verified else { throw ExitCode(report.status) }
+    return recorder.report(of: requested, verdict)
   }
 
   private func makeVerifier(_ observer: any VerificationObserver) throws -> ImageVerifier {

@@ -65,7 +65,8 @@ struct VerifyReport: Sendable {
 
   /// Microseconds since the command began.
   func offset(_ time: ObservedTime) -> Int64 {
-    Int64(clamping: time.start.nanoseconds > start.nanoseconds ? (time.start.nanoseconds - start.nanoseconds) / 1000 : 0)
+    Int64(
+      clamping: time.start.nanoseconds > start.nanoseconds ? (time.start.nanoseconds - start.nanoseconds) / 1000 : 0)
   }
 }
 

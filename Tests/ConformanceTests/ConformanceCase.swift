@@ -105,12 +105,14 @@ struct ConformanceCase: Sendable, CustomTestStringConvertible, CustomStringConve
       guard let digest = message["messageDigest"] as? [String: Any], let name = digest["algorithm"] as? String,
         let text = digest["digest"] as? String, let bytes = Data(base64Encoded: text)
       else { return "sha256:" + String(repeating: "0", count: 64) }
-      return name.replacingOccurrences(of: "SHA2_", with: "sha") + ":" + bytes.map { String(format: "%02x", $0) }.joined()
+      return name.replacingOccurrences(of: "SHA2_", with: "sha") + ":"
+        + bytes.map { String(format: "%02x", $0) }.joined()
     }
     guard let envelope = json["dsseEnvelope"] as? [String: Any], let text = envelope["payload"] as? String,
       let payload = Data(base64Encoded: text),
       let statement = try? JSONSerialization.jsonObject(with: payload) as? [String: Any],
-      let subjects = statement["subject"] as? [[String: Any]], let digests = subjects.first?["digest"] as? [String: String],
+      let subjects = statement["subject"] as? [[String: Any]],
+      let digests = subjects.first?["digest"] as? [String: String],
       let (name, hex) = digests.first
     else { return "sha256:" + String(repeating: "0", count: 64) }
     return "\(name):\(hex)"

@@ -89,9 +89,12 @@ extension ConformanceCase {
         "\(js)/verify/V1.MESSAGE_SIGNATURE.WITH_PUBLIC_KEY.json", artifact, .key("\(js)/verify/key.pub"),
         .logProofInvalid, "key"),
       valid("\(js)/verify/V1.MESSAGE_SIGNATURE.WITH_SIGNING_CERT.json", artifact, brian),
-      invalid("\(js)/verify/V1.DSSE.WITH_SIGNING_CERT.TLOG_DSSE.json", artifact, brian, .notAnImageSignature, notInToto),
-      invalid("\(js)/verify/V1.DSSE.WITH_SIGNING_CERT.TLOG_INTOTO.json", artifact, brian, .notAnImageSignature, notInToto),
-      invalid("\(js)/verify/V3.DSSE.WITH_SIGNING_CERT.TLOG_DSSEV002.json", artifact, brian, .notAnImageSignature, notInToto),
+      invalid(
+        "\(js)/verify/V1.DSSE.WITH_SIGNING_CERT.TLOG_DSSE.json", artifact, brian, .notAnImageSignature, notInToto),
+      invalid(
+        "\(js)/verify/V1.DSSE.WITH_SIGNING_CERT.TLOG_INTOTO.json", artifact, brian, .notAnImageSignature, notInToto),
+      invalid(
+        "\(js)/verify/V3.DSSE.WITH_SIGNING_CERT.TLOG_DSSEV002.json", artifact, brian, .notAnImageSignature, notInToto),
       // The log's entry is of the bare key, the bundle has a certificate.
       invalid(
         "\(js)/verify/V3.MESSAGE_SIGNATURE.TLOG_HASHEDREKORDV002.json", artifact, brian, .logProofInvalid,
@@ -137,7 +140,8 @@ extension ConformanceCase {
       invalid("\(java)/bundle.dsse.bad-signature.sigstore", artifact, aaTest, .otherKey, "certificate"),
       invalid("\(java)/bundle.dsse.mismatched-envelope.sigstore", artifact, beacon, .logProofInvalid, "another"),
       invalid("\(java)/bundle.dsse.mismatched-signature.sigstore", artifact, beacon, .logProofInvalid, "another"),
-      invalid("\(java)/bundle.dsse.rekor-v2.bad-signature.sigstore", artifact, beacon, staging, .otherKey, "certificate"),
+      invalid(
+        "\(java)/bundle.dsse.rekor-v2.bad-signature.sigstore", artifact, beacon, staging, .otherKey, "certificate"),
       invalid(
         "\(java)/bundle.dsse.rekor-v2.mismatched-envelope.sigstore", artifact, beacon, staging, .logProofInvalid,
         "not the one of this signature"),
@@ -152,7 +156,8 @@ extension ConformanceCase {
         .identity(
           "https://github.com/neverendingsupport/slsa-attestations/.github/workflows/attest.yml@"
             + "9f6d9dc1bfc02986955721eb15f89ad618f1cedb", issuer: actions),
-        .line(1, "\(java)/github-private-no-tlog/trusted_root.jsonl"), .logProofMissing, "no proof of a transparency log"),
+        .line(1, "\(java)/github-private-no-tlog/trusted_root.jsonl"), .logProofMissing,
+        "no proof of a transparency log"),
     ]
     return keys + versions + withoutProof + others
   }()
@@ -197,7 +202,8 @@ extension ConformanceCase {
       invalid(
         "\(python)/bundle_no_cert_v1.txt.sigstore", file("bundle_no_cert_v1.txt"), alex, .malformed, "is empty"),
       invalid(
-        "\(python)/bundle_invalid_version.txt.sigstore", file("bundle_invalid_version.txt"), william, staging, .malformed,
+        "\(python)/bundle_invalid_version.txt.sigstore", file("bundle_invalid_version.txt"), william, staging,
+        .malformed,
         "mediaType"),
       invalid(
         "\(python)/bundle_no_checkpoint.txt.sigstore", file("bundle_no_checkpoint.txt"), william, staging,
@@ -211,7 +217,8 @@ extension ConformanceCase {
         "33 elements, at most 32"),
       invalid(
         "\(python)/tsa/bundle.txt.late_timestamp.sigstore", file("tsa/bundle.txt"),
-        .identity("insecure-cloudtop-shared-user@cloudtop-prod-us-east.iam.gserviceaccount.com", issuer: google), stamps,
+        .identity("insecure-cloudtop-shared-user@cloudtop-prod-us-east.iam.gserviceaccount.com", issuer: google),
+        stamps,
         .certificateInvalid, "not valid at"),
     ]
   }()

@@ -32,7 +32,8 @@ struct MutantTests {
     Strictness(
       "JSON: a member that is there twice is refused; Go takes the last", "malformed", "logProofInvalid"
     ) { $0.name.contains(" doubled") && !$0.name.contains("]") },
-    Strictness("JSON: names of members are exact; Go takes capitals for small letters", "malformed", "logProofInvalid") {
+    Strictness("JSON: names of members are exact; Go takes capitals for small letters", "malformed", "logProofInvalid")
+    {
       $0.name.hasSuffix(" in capitals")
     },
     Strictness("JSON: members that the format does not have are refused", "malformed", "logProofInvalid") {
@@ -98,7 +99,8 @@ struct MutantTests {
         used.formUnion(reasons)
         if reasons.isEmpty {
           Issue.record(
-            "only Pinseal refuses \(mutant.description), for no listed reason: \(verdict.code ?? "-"): \(verdict.message)")
+            "only Pinseal refuses \(mutant.description), for no listed reason: \(verdict.code ?? "-"): \(verdict.message)"
+          )
         }
       }
     }
@@ -141,7 +143,8 @@ struct MutantTests {
     let cosign = try await command(
       Tool.cosign3.path(),
       // Nobody is asked for a proof that is not there.
-      ["verify"] + key + (root.map { $0 + ["--offline", "--rekor-url", "http://127.0.0.1:9"] } ?? ["--insecure-ignore-tlog"])
+      ["verify"] + key
+        + (root.map { $0 + ["--offline", "--rekor-url", "http://127.0.0.1:9"] } ?? ["--insecure-ignore-tlog"])
         + [image],
       environment: ["HOME": folder, "DOCKER_CONFIG": folder, "NO_PROXY": "127.0.0.1"])
     let pinseal = try await command(
