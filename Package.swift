@@ -92,16 +92,23 @@ let package = Package(
       ],
       swiftSettings: safe),
 
+    // Certificates, time-stamps and trust roots of any content, well-formed or not, for tests.
+    .target(
+      name: "CertificateForge", dependencies: ["Crypto", "Primitives"], path: "Tests/CertificateForge",
+      swiftSettings: common),
+
     // Unit tests.
     tests("PrimitivesTests", ["Primitives"]),
     tests("JSONTests", ["JSON", "Primitives"]),
-    tests("CryptoTests", ["Crypto", "Primitives"]),
+    tests("CryptoTests", ["CertificateForge", "Crypto", "Primitives"]),
     tests("TelemetryTests", ["Telemetry", "JSON", "Primitives", log, metrics]),
     tests("HTTPServerTests", ["HTTPServer", "Crypto", "Primitives", log]),
     tests("HTTPClientTests", ["HTTPClient", "HTTPServer", "Crypto", "Primitives"]),
     tests(
       "OCITests", ["OCI", "EmbeddedRegistry", "HTTPServer", "HTTPClient", "Crypto", "JSON", "Primitives"]),
-    tests("SigstoreTests", ["Sigstore", "Crypto", "JSON", "Primitives"], resources: [.copy("Artifacts")]),
+    tests(
+      "SigstoreTests", ["CertificateForge", "Sigstore", "Crypto", "JSON", "Primitives"],
+      resources: [.copy("Artifacts")]),
     tests("TrustRootTests", ["TrustRoot", "Sigstore", "HTTPClient", "Crypto", "JSON", "Primitives", log]),
     tests("KubernetesTests", ["Kubernetes", "HTTPClient", "HTTPServer", "JSON", "Primitives"]),
     tests("PolicyTests", ["Policy", "Crypto", "Primitives"]),
