@@ -103,14 +103,14 @@ let package = Package(
     tests("CryptoTests", ["CertificateForge", "Crypto", "Primitives"]),
     tests("TelemetryTests", ["Telemetry", "JSON", "Primitives", log, metrics]),
     tests("HTTPServerTests", ["HTTPServer", "Crypto", "Primitives", log]),
-    tests("HTTPClientTests", ["HTTPClient", "HTTPServer", "Crypto", "Primitives"]),
+    tests("HTTPClientTests", ["HTTPClient", "HTTPServer", "Crypto", "Primitives", log]),
     tests(
       "OCITests", ["OCI", "EmbeddedRegistry", "HTTPServer", "HTTPClient", "Crypto", "JSON", "Primitives"]),
     tests(
       "SigstoreTests", ["CertificateForge", "Sigstore", "Crypto", "JSON", "Primitives"],
       resources: [.copy("Artifacts")]),
     tests("TrustRootTests", ["TrustRoot", "Sigstore", "HTTPClient", "Crypto", "JSON", "Primitives", log]),
-    tests("KubernetesTests", ["Kubernetes", "HTTPClient", "HTTPServer", "JSON", "Primitives"]),
+    tests("KubernetesTests", ["Kubernetes", "HTTPClient", "HTTPServer", "Crypto", "JSON", "Primitives", log]),
     tests("PolicyTests", ["Policy", "Crypto", "Primitives"]),
     tests(
       "VerificationTests",

@@ -145,7 +145,7 @@ struct Judgement: Sendable {
     case .digest: pinned = verified.pinnedByDigest
     case .none: pinned = image.literal
     }
-    guard isPin(pinned, of: image, to: verified.digest) else {
+    guard Self.isPin(pinned, of: image.literal, with: policy.pin, to: verified.digest) else {
       let fault = "pinning it gave \(pinned.printable(limit: 300))"
       return fail(image, with: Refusal(.internalError, fault), false, &outcome)
     }
@@ -163,19 +163,19 @@ struct Judgement: Sendable {
   }
 
   /// Whether `pinned` is what the user wrote with nothing but this digest added (or the tag taken off as well).
-  private func isPin(_ pinned: String, of image: Image, to digest: String) -> Bool {
-    let suffix = "@" + digest
-    switch policy.pin {
-    case .none: return true
-    case .tagAndDigest:
-      return pinned.utf8.elementsEqual((image.requested?.digest == nil ? image.literal + suffix : image.literal).utf8)
+  static func isPin(_ pinned: String, of literal: String, with mode: PinMode, to digest: String) -> Bool {
+    let (text, written, suffix) = (Array(pinned.utf8), Array(literal.utf8), Array(("@" + digest).utf8))
+    switch mode {
+    case .none: return text == written
+    case .tagAndDigest: return text == (written.contains(UInt8(ascii: "@")) ? written : written + suffix)
     case .digest:
-      let (text, literal) = (Array(pinned.utf8), Array(image.literal.utf8))
-      guard text.suffix(suffix.utf8.count).elementsEqual(suffix.utf8) else { return false }
-      let name = text.dropLast(suffix.utf8.count)
-      guard !name.isEmpty, literal.starts(with: name) else { return false }
-      let rest = literal.dropFirst(name.count).first
-      return rest == nil || rest == UInt8(ascii: ":") || rest == UInt8(ascii: "@")
+      guard text.suffix(suffix.count).elementsEqual(suffix) else { return false }
+      let name = text.dropLast(suffix.count)
+      guard !name.isEmpty, written.starts(with: name) else { return false }
+      let rest = written.dropFirst(name.count)
+      // What was taken off is a tag and a digest at most: a port is followed by a path.
+      return rest.isEmpty || rest.first == UInt8(ascii: "@")
+        || (rest.first == UInt8(ascii: ":") && !rest.contains(UInt8(ascii: "/")))
     }
   }
 

@@ -22,14 +22,17 @@ public final class HTTPClient: HTTPExchanging {
     public var usesProxyEnvironment: Bool = true
     /// Proxies in place of the environment's.
     public var proxies: ProxySettings?
-    /// Connections to one host and port; further requests wait for one.
-    public var maximumConnectionsPerHost: Int = 16
-    /// Connections in all, idle ones included.
-    public var maximumConnections: Int = 128
+    /// Requests under way to one host and port, and so connections to it; further ones wait in order.
+    public var maximumConnectionsPerHost: Int = 32
+    /// Requests under way in all; and connections that are kept while idle.
+    public var maximumConnections: Int = 512
     /// For resolving, connecting and negotiating TLS together.
     public var connectTimeout: Duration = .seconds(5)
     /// The `User-Agent` field.
     public var userAgent: String = "pinseal"
+
+    /// `HOST:PORT:ADDRESS` in place of what the resolver says; for tests.
+    var pinnedNames: [String] = []
 
     /// The defaults.
     public init() {}

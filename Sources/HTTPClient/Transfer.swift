@@ -49,9 +49,10 @@ final class Transfer: @unchecked Sendable {
 
 extension Transfer {
   /// Sets every option of a handle that is as good as new.
-  func configure(_ handle: UnsafeMutableRawPointer, trust: TrustMaterial, connectTimeout: Duration, userAgent: String)
-    -> CURLcode
-  {
+  func configure(
+    _ handle: UnsafeMutableRawPointer, trust: TrustMaterial, connectTimeout: Duration, userAgent: String,
+    pinnedNames: UnsafeMutablePointer<curl_slist>?
+  ) -> CURLcode {
     var options = OptionSetter(handle: handle)
     let context = Unmanaged.passUnretained(self).toOpaque()
     options.set(CURLOPT_URL, url.description)
@@ -81,6 +82,7 @@ extension Transfer {
       options.check(pinseal_curl_set_socket_callback(handle, onSocket))
       options.set(CURLOPT_OPENSOCKETDATA, pointer: context)
     }
+    if let pinnedNames { options.check(pinseal_curl_set_list(handle, CURLOPT_RESOLVE, pinnedNames)) }
     configureTrust(&options, trust)
     configureMessage(&options, userAgent: userAgent)
     return options.failure
@@ -96,9 +98,10 @@ extension Transfer {
       for option in [CURLOPT_CAINFO, CURLOPT_PROXY_CAINFO] { options.set(option, name) }
       for option in [CURLOPT_CAPATH, CURLOPT_PROXY_CAPATH] { options.set(option, nil) }
       options.check(pinseal_curl_set_authorities_cache(options.handle, 300))
-    case .blob(let blob):
-      for option in [CURLOPT_CAINFO, CURLOPT_CAPATH, CURLOPT_PROXY_CAINFO, CURLOPT_PROXY_CAPATH] {
-        options.set(option, nil)
+    case .blob(let blob, let keepsFolder):
+      for option in [CURLOPT_CAINFO, CURLOPT_PROXY_CAINFO] { options.set(option, nil) }
+      if !keepsFolder {
+        for option in [CURLOPT_CAPATH, CURLOPT_PROXY_CAPATH] { options.set(option, nil) }
       }
       options.set(CURLOPT_CAINFO_BLOB, blob)
       options.set(CURLOPT_PROXY_CAINFO_BLOB, blob)

@@ -22,7 +22,7 @@ extension Transfer {
     if isPast(CURLINFO_PRETRANSFER_TIME_T) { return "waiting for the answer" }
     if isPast(CURLINFO_CONNECT_TIME_T) { return url.isSecure ? "negotiating TLS" : "sending the request" }
     if isPast(CURLINFO_NAMELOOKUP_TIME_T) { return "connecting" }
-    return "resolving the name or waiting for a free connection"
+    return "resolving the name"
   }
 
   private func failure(_ code: CURLcode, _ handle: UnsafeMutableRawPointer) -> HTTPClientError {

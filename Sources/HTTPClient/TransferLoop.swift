@@ -27,9 +27,11 @@ final class TransferLoop: @unchecked Sendable {
   private let trust: TrustMaterial
   private let connectTimeout: Duration
   private let userAgent: String
+  private let pinnedNames: UnsafeMutablePointer<curl_slist>?
 
   // Of the loop's thread alone.
   private var active: [UInt64: Active] = [:]
+  private var line: TransferLine
   private var idle: [UnsafeMutableRawPointer] = []
   private var earliest = Deadline(nanoseconds: .max)
 
@@ -46,13 +48,16 @@ final class TransferLoop: @unchecked Sendable {
     self.multi = multi
     connectTimeout = configuration.connectTimeout
     userAgent = configuration.userAgent
-    pinseal_curl_multi_set_long(multi, CURLMOPT_MAX_HOST_CONNECTIONS, max(1, configuration.maximumConnectionsPerHost))
-    pinseal_curl_multi_set_long(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, max(1, configuration.maximumConnections))
+    pinnedNames = configuration.pinnedNames.reduce(nil) { curl_slist_append($0, $1) ?? $0 }
+    // libcurl's own bounds leave transfers waiting for seconds although connections are free (7.88), and without a
+    // time-out: the queue is kept here.
+    line = TransferLine(perHost: configuration.maximumConnectionsPerHost, inAll: configuration.maximumConnections)
     pinseal_curl_multi_set_long(multi, CURLMOPT_MAXCONNECTS, max(1, configuration.maximumConnections))
   }
 
   deinit {
     curl_multi_cleanup(multi)
+    curl_slist_free_all(pinnedNames)
   }
 
   /// Starts the thread.
@@ -111,9 +116,13 @@ final class TransferLoop: @unchecked Sendable {
         inbox.submitted = []
         inbox.cancelled = []
       }
-      for transfer in work.submitted { begin(transfer) }
+      for transfer in work.submitted {
+        line.join(transfer)
+        earliest = min(earliest, transfer.deadline)
+      }
       for id in work.cancelled { giveUp(id, .cancelled) { _ in "the request was cancelled" } }
       if work.isStopping { break }
+      while let transfer = line.next() { begin(transfer) }
       var running: Int32 = 0
       let performed = curl_multi_perform(multi, &running)
       collect()
@@ -121,6 +130,7 @@ final class TransferLoop: @unchecked Sendable {
       if performed != CURLM_OK {
         failAll(.connectionLost, "libcurl: \(String(cString: curl_multi_strerror(performed)))")
       }
+      if line.hasNext { continue }
       let wait = min(earliest.remaining, .seconds(60))
       // Rounded up: a millisecond early would spin.
       let polled = curl_multi_poll(multi, nil, 0, Int32(truncatingIfNeeded: wait.milliseconds + 1), nil)
@@ -132,27 +142,27 @@ final class TransferLoop: @unchecked Sendable {
   }
 
   private func begin(_ transfer: Transfer) {
+    func refuse(_ code: HTTPClientError.Code, _ reason: String) {
+      line.leave(transfer)
+      transfer.fail(code, reason)
+    }
     if transfer.isCancelled.load(ordering: .sequentiallyConsistent) {
-      return transfer.fail(.cancelled, "the request was cancelled")
+      return refuse(.cancelled, "the request was cancelled")
     }
-    if transfer.deadline.hasPassed { return transfer.fail(.timedOut, "timed out before the request was begun") }
-    guard let handle = idle.popLast() ?? curl_easy_init() else {
-      return transfer.fail(.protocolError, "out of memory")
-    }
+    guard let handle = idle.popLast() ?? curl_easy_init() else { return refuse(.protocolError, "out of memory") }
     let configured = transfer.configure(
-      handle, trust: trust, connectTimeout: connectTimeout, userAgent: userAgent)
+      handle, trust: trust, connectTimeout: connectTimeout, userAgent: userAgent, pinnedNames: pinnedNames)
     guard configured == CURLE_OK else {
       curl_easy_cleanup(handle)
-      return transfer.fail(.invalidRequest, "libcurl: \(String(cString: curl_easy_strerror(configured)))")
+      return refuse(.invalidRequest, "libcurl: \(String(cString: curl_easy_strerror(configured)))")
     }
     active[transfer.id] = Active(handle: handle, transfer: transfer)
     let added = curl_multi_add_handle(multi, handle)
     guard added == CURLM_OK else {
       active[transfer.id] = nil
       curl_easy_cleanup(handle)
-      return transfer.fail(.protocolError, "libcurl: \(String(cString: curl_multi_strerror(added)))")
+      return refuse(.protocolError, "libcurl: \(String(cString: curl_multi_strerror(added)))")
     }
-    earliest = min(earliest, transfer.deadline)
   }
 
   private func collect() {
@@ -169,17 +179,23 @@ final class TransferLoop: @unchecked Sendable {
     }
   }
 
-  /// Transfers that wait for a free connection have no time-out in libcurl: the deadlines are kept here.
   private func expire() {
     guard earliest.hasPassed else { return }
     let now = Deadline.now
     for (id, entry) in active where entry.transfer.deadline <= now {
-      giveUp(id, .timedOut) { "timed out \(entry.transfer.step($0))" }
+      giveUp(id, .timedOut) { "timed out \($0.map(entry.transfer.step) ?? "")" }
     }
-    earliest = active.values.map(\.transfer.deadline).min() ?? Deadline(nanoseconds: .max)
+    for transfer in line.waiting where transfer.deadline <= now {
+      giveUp(transfer.id, .timedOut) { _ in "timed out waiting for a free connection" }
+    }
+    let deadlines = active.values.map(\.transfer.deadline) + line.waiting.map(\.deadline)
+    earliest = deadlines.min() ?? Deadline(nanoseconds: .max)
   }
 
-  private func giveUp(_ id: UInt64, _ code: HTTPClientError.Code, _ reason: (UnsafeMutableRawPointer) -> String) {
+  private func giveUp(_ id: UInt64, _ code: HTTPClientError.Code, _ reason: (UnsafeMutableRawPointer?) -> String) {
+    if let transfer = line.remove(id) {
+      return transfer.fail(code, reason(nil))
+    }
     guard let entry = active[id] else { return }
     let text = reason(entry.handle)
     release(entry)
@@ -187,12 +203,13 @@ final class TransferLoop: @unchecked Sendable {
   }
 
   private func failAll(_ code: HTTPClientError.Code, _ reason: String) {
-    for id in active.keys { giveUp(id, code) { _ in reason } }
+    for id in line.waiting.map(\.id) + active.keys { giveUp(id, code) { _ in reason } }
   }
 
   /// Takes the handle back; its connection stays in the multi handle's pool if it is still good.
   private func release(_ entry: Active) {
     active[entry.transfer.id] = nil
+    line.leave(entry.transfer)
     curl_multi_remove_handle(multi, entry.handle)
     guard idle.count < Self.maximumIdleHandles else { return curl_easy_cleanup(entry.handle) }
     curl_easy_reset(entry.handle)

@@ -23,8 +23,8 @@ struct TrustMaterial: Sendable {
   enum Authorities: Sendable {
     /// libcurl keeps what it parsed of a file; this is the way of the system's store.
     case file(String)
-    /// Parsed anew for each connection.
-    case blob(Blob)
+    /// Parsed anew for each connection; beside libcurl's default folder, or alone.
+    case blob(Blob, keepsFolder: Bool)
     /// What libcurl was built with, where it names no file.
     case builtIn
   }
@@ -39,13 +39,15 @@ struct TrustMaterial: Sendable {
   init(_ configuration: HTTPClient.Configuration) throws(HTTPClientError) {
     let system = pinseal_curl_system_authorities().map { String(cString: $0) }
     if let only = configuration.onlyAuthorities {
-      authorities = .blob(Blob(try Self.checked(only, "the authorities given")))
+      authorities = .blob(Blob(try Self.checked(only, "the authorities given")), keepsFolder: false)
     } else if let file = configuration.additionalAuthoritiesFile {
-      // libcurl takes a blob or a file: the system's store and the extra authorities are made one blob.
-      var all = try system.map { name throws(HTTPClientError) in try Self.read(name) } ?? []
+      // libcurl takes a blob or a file: the system's store and the extra authorities are made one blob. A system
+      // without a store has nothing to add to.
+      var all: [UInt8] = []
+      if let system, access(system, F_OK) == 0 { all = try Self.read(system) }
       all.append(UInt8(ascii: "\n"))
       all += try Self.checked(Self.read(file), "the authorities file \(file.printable())")
-      authorities = .blob(Blob(all))
+      authorities = .blob(Blob(all), keepsFolder: system == nil)
     } else if let system {
       authorities = .file(system)
     } else {

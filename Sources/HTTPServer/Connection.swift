@@ -5,7 +5,7 @@ import Synchronization
 /// One client's connection: its socket, its TLS, what waits to be written, its deadlines. It belongs to one loop and is
 /// touched by that loop's thread only. What the bytes mean is `HTTP1Connection`'s and `HTTP2Connection`'s business.
 final class Connection {
-  private enum Stage {
+  enum Stage {
     case handshake
     /// Plain, and so far equal to the first bytes of HTTP/2's preface.
     case detecting(matched: Int)
@@ -22,20 +22,20 @@ final class Connection {
   let loop: EventLoop
   let key: UInt64
   private let transport: Transport
-  private var stage: Stage
+  private(set) var stage: Stage
   private(set) var hasVerifiedClientCertificate = false
 
   /// Bytes for the client, in clear; those before `outputStart` are written.
   private var output: [UInt8] = []
   private var outputStart = 0
   /// Since when the client takes none of the output.
-  private var outputStalledSince: UInt64 = 0
+  private(set) var outputStalledSince: UInt64 = 0
   private var finishesAfterFlush = false
   private var readingIsPaused = false
   private var inputHasEnded = false
   private var readWantsWrite = false
   private var isWriteBlocked = false
-  private var startedAt: UInt64
+  private(set) var startedAt: UInt64
 
   /// What epoll watches the socket for.
   private(set) var interest = EPOLLIN.rawValue | EPOLLRDHUP.rawValue
@@ -62,13 +62,18 @@ final class Connection {
       isWriteBlocked = false
       if outputStart < output.count || finishesAfterFlush { flush() } else { loop.flushLater(self) }
     }
-    let gone = EPOLLERR.rawValue | EPOLLHUP.rawValue | EPOLLRDHUP.rawValue
-    if events & gone != 0, readingIsPaused || inputHasEnded {
-      // Nothing will be read that could tell, so the end of the stream is learnt here.
+    let broken = EPOLLERR.rawValue | EPOLLHUP.rawValue
+    let ended = broken | EPOLLRDHUP.rawValue
+    // Where nothing is read that could tell, the end is learnt here; epoll would not stop reporting it.
+    if events & broken != 0, !isReading {
       close()
       return
     }
-    if events & (EPOLLIN.rawValue | gone) != 0 || readWantsWrite { readAvailable() }
+    if events & ended != 0, readingIsPaused, !finishesAfterFlush {
+      close()
+      return
+    }
+    if events & (EPOLLIN.rawValue | ended) != 0 || readWantsWrite { readAvailable() }
   }
 
   /// Reads what there is, within a bound so that other connections have their turn.
@@ -84,7 +89,7 @@ final class Connection {
       case .closed: return
       case .detecting, .http1, .http2: break
       }
-      if readingIsPaused || inputHasEnded || finishesAfterFlush { return }
+      if !isReading { return }
       let result = transport.read(into: loop.scratch)
       readWantsWrite = false
       switch result {
@@ -173,7 +178,7 @@ final class Connection {
     return false
   }
 
-  private func failHandshake(_ reason: String) {
+  func failHandshake(_ reason: String) {
     loop.counters.failedHandshakes.increment()
     loop.core.logger.debug("TLS handshake failed", metadata: ["reason": "\(reason)"])
     close()
@@ -202,7 +207,13 @@ final class Connection {
 
   func beginDraining() {
     switch stage {
-    case .http1(let http1): if http1.beginDraining() { finishAfterFlush() }
+    case .http1(let http1):
+      guard http1.beginDraining() else { return }
+      if outputCount == 0 {
+        close()
+        return
+      }
+      finishAfterFlush()
     case .http2(let http2): http2.beginDraining()
     case .handshake, .detecting, .finishing, .closed: break
     }
@@ -277,6 +288,9 @@ final class Connection {
     rearm()
   }
 
+  /// Whether input is wanted.
+  private var isReading: Bool { !readingIsPaused && !inputHasEnded && !finishesAfterFlush }
+
   /// Stops or resumes reading.
   func pauseReading(_ isPaused: Bool) {
     guard isPaused != readingIsPaused else { return }
@@ -288,10 +302,9 @@ final class Connection {
   private func updateInterest() {
     if case .closed = stage { return }
     var wanted: UInt32 = 0
-    if !inputHasEnded {
-      if case .finishing = stage {} else { wanted |= EPOLLRDHUP.rawValue }
-      if !readingIsPaused, !finishesAfterFlush { wanted |= EPOLLIN.rawValue }
-    }
+    if isReading { wanted |= EPOLLIN.rawValue }
+    // Not once the client's end is known or of no interest: epoll would report it without pause.
+    if !inputHasEnded, !finishesAfterFlush { wanted |= EPOLLRDHUP.rawValue }
     if isWriteBlocked || readWantsWrite { wanted |= EPOLLOUT.rawValue }
     guard wanted != interest else { return }
     interest = wanted
@@ -308,6 +321,7 @@ final class Connection {
     transport.finishWriting()
     finishesAfterFlush = false
     readingIsPaused = false
+    inputHasEnded = false
     readWantsWrite = false
     isWriteBlocked = false
     stage = .finishing(until: loop.now &+ loop.core.timeouts.finish)
@@ -344,54 +358,4 @@ final class Connection {
     outputStart = 0
     loop.remove(self)
   }
-
-  // MARK: Deadlines
-
-  private func rearm() {
-    if case .closed = stage { return }
-    loop.wake(self, at: nextDeadline(quick: true))
-  }
-
-  /// When something will have taken too long. `quick` allows a moment before the real one.
-  private func nextDeadline(quick: Bool) -> UInt64 {
-    let timeouts = loop.core.timeouts
-    var deadline: UInt64
-    switch stage {
-    case .handshake: return startedAt &+ timeouts.handshake
-    case .finishing(let until): return until
-    case .closed: return .max
-    case .detecting(let matched):
-      deadline = startedAt &+ (matched > 0 ? timeouts.request : timeouts.idle)
-      if matched == 0, loop.isDraining { deadline = min(deadline, max(startedAt, loop.drainStartedAt) &+ timeouts.grace) }
-    case .http1(let http1): deadline = http1.nextDeadline
-    case .http2(let http2): deadline = quick ? http2.earliestDeadline : http2.nextDeadline
-    }
-    if outputCount > 0 { deadline = min(deadline, outputStalledSince &+ timeouts.write) }
-    return deadline
-  }
-
-  /// Called when a deadline may have come.
-  func checkDeadline() {
-    let now = loop.now
-    guard nextDeadline(quick: false) <= now else {
-      rearmExactly()
-      return
-    }
-    if case .handshake = stage {
-      failHandshake("it took longer than \(loop.core.limits.handshakeTimeout)")
-      return
-    }
-    if outputCount > 0, outputStalledSince &+ loop.core.timeouts.write <= now {
-      close()
-      return
-    }
-    switch stage {
-    case .http1(let http1): http1.expire()
-    case .http2(let http2): http2.expire()
-    case .handshake, .detecting, .finishing, .closed: close()
-    }
-    loop.flushLater(self)
-  }
-
-  private func rearmExactly() { loop.wake(self, at: nextDeadline(quick: false)) }
 }

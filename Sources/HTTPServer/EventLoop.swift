@@ -283,7 +283,9 @@ final class EventLoop {
       unregister(listener.descriptor)
       acceptConnections()
       self.listener = nil
-      for (other, loop) in core.loops.enumerated() where other != index { loop.mailbox.post(.drain(deadline: deadline)) }
+      for (other, loop) in core.loops.enumerated() where other != index {
+        loop.mailbox.post(.drain(deadline: deadline))
+      }
     }
     timers.insert(.init(time: deadline, key: Key.drainDeadline))
     for slot in slots { slot.connection?.beginDraining() }

@@ -122,10 +122,11 @@ final class HTTP1Connection {
 
   /// Refuses a request by its head: a small body is read past, any other ends the connection.
   private func refuse(_ response: Response, _ head: HTTP1Head) {
+    let drained = min(Self.drainedBytes, loop.core.limits.bodyBytes)
     let isShort =
       switch head.framing {
       case .none: true
-      case .length(let count): count == 0 || (count <= Self.drainedBytes && !head.expectsContinue)
+      case .length(let count): count == 0 || (count <= drained && !head.expectsContinue)
       case .chunked: false
       }
     if isShort {

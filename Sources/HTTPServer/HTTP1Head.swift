@@ -61,7 +61,9 @@ struct HTTP1Head {
     case "HTTP/1.1": return false
     case "HTTP/1.0": return true
     default:
-      guard version.hasPrefix("HTTP/"), version.utf8.count == 8 else { throw .malformed("the request line is malformed") }
+      guard version.hasPrefix("HTTP/"), version.utf8.count == 8 else {
+        throw .malformed("the request line is malformed")
+      }
       throw HTTP1Refusal(status: 505, reason: "only HTTP/1.1 and HTTP/2 are spoken here")
     }
   }

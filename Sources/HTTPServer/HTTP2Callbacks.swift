@@ -8,7 +8,8 @@ enum HTTP2Callbacks {
       HTTP2Callbacks.with(context) { $0.headersBegin(frame.pointee) }
       return 0
     }
-    nghttp2_session_callbacks_set_on_header_callback(callbacks) { _, frame, name, nameCount, value, valueCount, _, context in
+    nghttp2_session_callbacks_set_on_header_callback(callbacks) {
+      _, frame, name, nameCount, value, valueCount, _, context in
       guard let frame, let context else { return 0 }
       HTTP2Callbacks.with(context) {
         $0.header(

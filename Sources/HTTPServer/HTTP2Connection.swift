@@ -10,8 +10,8 @@ final class HTTP2Connection {
   static let preface = Array("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8)
   /// The window that every stream has from the start (RFC 9113 §6.9.2).
   private static let baseWindow = 65_535
-  /// How much of a refused request's body is worth reading rather than resetting the stream.
-  private static let drainedBytes = 64 << 10
+  /// What a body of unknown length may exceed its bound by, so that it can be seen to.
+  private static let windowMargin = 16 << 10
   private static let noFlags = UInt8(NGHTTP2_FLAG_NONE.rawValue)
 
   private enum Drain {
@@ -40,7 +40,7 @@ final class HTTP2Connection {
     let now = connection.loop.now
     let limits = connection.loop.core.limits
     idleSince = now
-    budget = WindowBudget(bytes: max(8 << 20, limits.bodyBytes + Self.drainedBytes))
+    budget = WindowBudget(bytes: max(8 << 20, limits.bodyBytes + Self.windowMargin))
     glitches = GlitchMeter(
       capacity: Int(HTTP2Session.resetBurst), perSecond: Int(HTTP2Session.resetRate), now: now)
     // Unretained: the session dies with this object.
@@ -58,7 +58,8 @@ final class HTTP2Connection {
 
   private func fail(_ code: Int) {
     switch Int32(truncatingIfNeeded: code) {
-    case NGHTTP2_ERR_FLOODED.rawValue, NGHTTP2_ERR_TOO_MANY_CONTINUATIONS.rawValue, NGHTTP2_ERR_TOO_MANY_SETTINGS.rawValue:
+    case NGHTTP2_ERR_FLOODED.rawValue, NGHTTP2_ERR_TOO_MANY_CONTINUATIONS.rawValue,
+      NGHTTP2_ERR_TOO_MANY_SETTINGS.rawValue:
       terminate(NGHTTP2_ENHANCE_YOUR_CALM)
     case NGHTTP2_ERR_NOMEM.rawValue: terminate(NGHTTP2_INTERNAL_ERROR)
     default: terminate(NGHTTP2_PROTOCOL_ERROR)
@@ -142,7 +143,7 @@ final class HTTP2Connection {
       return
     }
     guard hasBody else { return }
-    stream.body.reserveCapacity(min(declared, Self.drainedBytes))
+    stream.body.reserveCapacity(min(declared, Self.baseWindow))
     if declared > Self.baseWindow { askForWindow(stream, declared) }
     if head.header("expect")?.equalsIgnoringCase("100-continue") == true { submitContinue(stream) }
   }
@@ -157,10 +158,9 @@ final class HTTP2Connection {
       return
     }
     stream.body.append(contentsOf: bytes)
-    // A body of unknown length that outgrows what everybody has may become as large as any; a little more, so that one
-    // that is too large can show it.
+    // A body of unknown length that outgrows what everybody has may become as large as any.
     if !stream.askedForWindow, stream.declaredBytes == nil, stream.body.count > Self.baseWindow / 2 {
-      askForWindow(stream, limits.bodyBytes + (16 << 10))
+      askForWindow(stream, limits.bodyBytes + Self.windowMargin)
     }
   }
 
@@ -230,7 +230,8 @@ final class HTTP2Connection {
     let hasData = !stream.answer.isEmpty
     let code = block.withFields { fields -> Int32 in
       guard hasData else { return nghttp2_submit_response(session, stream.id, fields.baseAddress, fields.count, nil) }
-      var provider = nghttp2_data_provider(source: nghttp2_data_source(ptr: nil), read_callback: HTTP2Callbacks.readBody)
+      var provider = nghttp2_data_provider(
+        source: nghttp2_data_source(ptr: nil), read_callback: HTTP2Callbacks.readBody)
       return nghttp2_submit_response(session, stream.id, fields.baseAddress, fields.count, &provider)
     }
     if code != 0 { reset(stream.id, NGHTTP2_INTERNAL_ERROR) }
@@ -257,13 +258,17 @@ final class HTTP2Connection {
 
   func frameSent(_ frame: nghttp2_frame) {
     let kind = UInt32(frame.hd.type)
+    // nghttp2 sends a PING before all else, so the one that shall follow the first GOAWAY must wait for it.
+    if kind == NGHTTP2_GOAWAY.rawValue, case .announced = drain, let session = session?.pointer {
+      nghttp2_submit_ping(session, Self.noFlags, nil)
+    }
     guard kind == NGHTTP2_HEADERS.rawValue || kind == NGHTTP2_DATA.rawValue,
       frame.hd.flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) != 0, let stream = streams[frame.hd.stream_id]
     else { return }
     stream.answerIsSent = true
-    // Answered before the request was whole: a short rest may come, a long one is called off (RFC 9113 §8.1).
-    let rest = stream.declaredBytes ?? .max
-    if !stream.requestIsComplete, rest > Self.drainedBytes { reset(stream.id, NGHTTP2_NO_ERROR) }
+    // Answered before the request was whole: its rest is given a moment (see `deadline(of:)`).
+    stream.progressAt = loop.now
+    if !stream.requestIsComplete { loop.wake(connection, at: loop.now &+ loop.core.timeouts.grace) }
   }
 
   private func reset(_ id: Int32, _ code: nghttp2_error_code) {
@@ -285,7 +290,6 @@ final class HTTP2Connection {
     guard case .no = drain, let session = session?.pointer else { return }
     drain = .announced(finalAt: loop.now &+ loop.core.timeouts.grace)
     nghttp2_submit_shutdown_notice(session)
-    nghttp2_submit_ping(session, Self.noFlags, nil)
   }
 
   private func finalGoaway() {
@@ -313,10 +317,13 @@ final class HTTP2Connection {
 
   private func deadline(of stream: HTTP2Stream) -> UInt64 {
     let timeouts = loop.core.timeouts
-    var deadline = UInt64.max
-    if !stream.requestIsComplete { deadline = stream.openedAt &+ timeouts.request }
-    if stream.isAnswered, !stream.answerIsSent { deadline = min(deadline, stream.progressAt &+ timeouts.write) }
-    return deadline
+    if stream.isAnswered {
+      if !stream.answerIsSent { return stream.progressAt &+ timeouts.write }
+      // A client that has its answer and still sends is called off (RFC 9113 §8.1), but not at once: some, curl before
+      // version 8 among them, take the reset for a failure even when they have read the answer.
+      return stream.requestIsComplete ? .max : stream.progressAt &+ timeouts.grace
+    }
+    return stream.requestIsComplete ? .max : stream.openedAt &+ timeouts.request
   }
 
   /// Called when `nextDeadline` has passed.
@@ -338,14 +345,12 @@ final class HTTP2Connection {
       isTerminated = true
       streams.removeValue(forKey: stream.id)
     } else if stream.isAnswered {
-      reset(stream.id, NGHTTP2_CANCEL)
+      reset(stream.id, stream.answerIsSent ? NGHTTP2_NO_ERROR : NGHTTP2_CANCEL)
       // Once is enough: the stream is gone as soon as the reset is written.
       stream.requestIsComplete = true
       stream.answerIsSent = true
     } else {
       answer(stream, .text(408, "the request did not arrive within \(limits.requestTimeout)"))
-      // Known to be late, so not timed again; after the answer the stream is reset unless its rest is short and comes.
-      stream.declaredBytes = nil
     }
   }
 }

@@ -8,7 +8,8 @@ struct ListenAddress: Equatable {
 
   init(parsing text: String) throws(ServerError) {
     func refused(_ why: String) -> ServerError {
-      ServerError("“\(text.printable())” is not an address to listen at: \(why); write HOST:PORT, as 0.0.0.0:8443 or [::]:8443")
+      ServerError(
+        "“\(text.printable())” is not an address to listen at: \(why); write HOST:PORT, as 0.0.0.0:8443 or [::]:8443")
     }
     guard let colon = text.lastIndex(of: ":") else { throw refused("it has no port") }
     var host = text[..<colon]
@@ -18,7 +19,8 @@ struct ListenAddress: Equatable {
     } else if host.contains(":") {
       throw refused("an IPv6 address needs brackets")
     }
-    guard !host.contains(where: { $0 == "[" || $0 == "]" || $0 == "\0" || $0.isWhitespace }), host.utf8.count <= 253 else {
+    guard !host.contains(where: { $0 == "[" || $0 == "]" || $0 == "\0" || $0.isWhitespace }), host.utf8.count <= 253
+    else {
       throw refused("its host is malformed")
     }
     let digits = text[text.index(after: colon)...]

@@ -14,7 +14,7 @@ final class ServerCore: Sendable {
   struct Timeouts: Sendable {
     let handshake, idle, request, write, drain: UInt64
     /// How long a connection that has said its last waits for the peer to end, so that no reset overtakes the answer.
-    let finish: UInt64 = 2_000_000_000
+    let finish: UInt64 = 1_000_000_000
     /// What a new connection gets while the server drains, and how long its second GOAWAY waits at most.
     let grace: UInt64 = 1_000_000_000
   }

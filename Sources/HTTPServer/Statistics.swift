@@ -17,6 +17,9 @@ extension Server {
     public var certificateReloads = 0
     /// When the certificate in use ends, in seconds since 1970; 0 without TLS.
     public var certificateNotAfter: Int64 = 0
+
+    /// Nothing done yet.
+    public init() {}
   }
 }
 

@@ -39,7 +39,8 @@ final class TLSContext: @unchecked Sendable {
   private static func configure(_ context: OpaquePointer) throws(ServerError) {
     OpenSSLErrors.clear()
     // In TLS 1.2 only forward secrecy with authenticated encryption; it is also what RFC 9113 §9.2.2 wants of h2.
-    let suites = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
+    let suites =
+      "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
       + "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
     let name: [UInt8] = Array("pinseal".utf8)
     guard pinseal_ssl_ctx_configure(context) == 1, SSL_CTX_set_cipher_list(context, suites) == 1,

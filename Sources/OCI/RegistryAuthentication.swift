@@ -111,7 +111,8 @@ final class RegistryAuthenticator: Sendable {
       let why = match.credential == nil ? "" : ", and an identity token is none"
       throw RegistryError(
         .registryUnauthorized,
-        "\(purpose): \(rules.endpoint.base.authority) wants a user name and a password\(why); asked \(match.provenance)")
+        "\(purpose): \(rules.endpoint.base.authority) wants a user name and a password\(why); asked \(match.provenance)"
+      )
     default:
       let request = try TokenRequest(
         challenge: challenge, repository: key.repository, rules: rules, match: match, purpose: purpose)
@@ -146,8 +147,9 @@ struct RegistryCredentialMatch: Sendable {
       let names = sources.prefix(8).map { $0.source.printable(limit: 128) }.joined(separator: ", ")
       story = "anonymously, since there are no credentials for \(key.registry) in \(names)"
     }
-    if !notes.isEmpty {
-      story += "; not usable: " + notes.prefix(8).map { $0.printable() }.joined(separator: "; ")
+    let unusable = notes + sources.flatMap(\.notes)
+    if !unusable.isEmpty {
+      story += "; not usable: " + unusable.prefix(8).map { $0.printable() }.joined(separator: "; ")
     }
     provenance = story
   }
@@ -167,7 +169,8 @@ struct RegistryCredentialMatch: Sendable {
   ) throws(RegistryError) -> RegistryAuthorization {
     guard !value.isEmpty, value.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f }) else {
       throw RegistryError(
-        .registryUnauthorized, "\(purpose): the token at hand holds characters that no token may hold; asked \(provenance)")
+        .registryUnauthorized,
+        "\(purpose): the token at hand holds characters that no token may hold; asked \(provenance)")
     }
     return RegistryAuthorization(
       header: "\(scheme) \(value)", provenance: provenance, secrets: secrets + [value] + (secret.map { [$0] } ?? []))

@@ -21,7 +21,8 @@ struct TokenRequest: Sendable {
   ) throws(RegistryError) {
     func refusal(_ reason: String) -> RegistryError {
       RegistryError(
-        .registryMisbehaved, "\(purpose): \(rules.endpoint.base.authority) names a token server that is not asked: \(reason)")
+        .registryMisbehaved,
+        "\(purpose): \(rules.endpoint.base.authority) names a token server that is not asked: \(reason)")
     }
     guard let text = challenge.parameters["realm"] else { throw refusal("its challenge has no realm") }
     let realm: HTTPURL
@@ -81,7 +82,8 @@ struct TokenRequest: Sendable {
     do throws(JSONError) {
       return try Self.read(response)
     } catch {
-      throw RegistryError(.registryMisbehaved, "\(purpose) gave an answer that is no token: \(error.description.printable())")
+      throw RegistryError(
+        .registryMisbehaved, "\(purpose) gave an answer that is no token: \(error.description.printable())")
     }
   }
 

@@ -27,7 +27,9 @@ enum LinkHeader {
 
   private static func isNext(_ parameters: Substring) -> Bool {
     for parameter in parameters.split(separator: ";") {
-      let parts = parameter.split(separator: "=", maxSplits: 1).map { $0.filter { $0 != " " && $0 != "\t" && $0 != "\"" } }
+      let parts = parameter.split(separator: "=", maxSplits: 1).map {
+        $0.filter { $0 != " " && $0 != "\t" && $0 != "\"" }
+      }
       if parts.count == 2, parts[0].lowercased() == "rel" { return parts[1].lowercased() == "next" }
     }
     return false

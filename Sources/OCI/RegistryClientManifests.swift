@@ -68,7 +68,9 @@ extension RegistrySession {
     return FetchedManifest(digest: digest, mediaType: answer.response.mediaType, bytes: bytes)
   }
 
-  private func request(_ method: HTTPRequest.Method, _ address: ManifestAddress) throws(RegistryError) -> RegistryRequest {
+  private func request(_ method: HTTPRequest.Method, _ address: ManifestAddress) throws(RegistryError)
+    -> RegistryRequest
+  {
     RegistryRequest(
       method: method, url: try endpoint.url("manifests/\(address.pathPart)"),
       accept: ManifestMediaType.all.joined(separator: ", "), maximumBytes: exchanger.limits.manifestBytes,
@@ -97,7 +99,8 @@ extension RegistrySession {
     let bytes = answer.response.body
     guard bytes.count == size else {
       throw RegistryError(
-        .digestMismatch, "\(answer.purpose): \(answer.url.authority) sent \(bytes.count) bytes, its descriptor says \(size)")
+        .digestMismatch,
+        "\(answer.purpose): \(answer.url.authority) sent \(bytes.count) bytes, its descriptor says \(size)")
     }
     let digest = Digest(hashing: bytes, algorithm: descriptor.digest.algorithm)
     guard digest == descriptor.digest else {

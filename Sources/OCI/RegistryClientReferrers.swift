@@ -83,7 +83,9 @@ extension RegistrySession {
     }
     let manifest = FetchedManifest(
       digest: Digest(hashing: response.body), mediaType: response.mediaType, bytes: response.body)
-    guard case .index(let descriptors, _, _) = try Manifest(parsing: manifest, maximumDescriptors: .max) else { return [] }
+    guard case .index(let descriptors, _, _) = try Manifest(parsing: manifest, maximumDescriptors: .max) else {
+      return []
+    }
     return descriptors
   }
 }

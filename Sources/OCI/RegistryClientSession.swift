@@ -78,7 +78,8 @@ struct RegistrySession: Sendable {
       }
       guard visited.count <= exchanger.limits.redirects + 1 else {
         throw RegistryError(
-          .registryMisbehaved, "\(purpose): more than \(exchanger.limits.redirects) redirects, the last to \(next.authority)")
+          .registryMisbehaved,
+          "\(purpose): more than \(exchanger.limits.redirects) redirects, the last to \(next.authority)")
       }
       if !next.hasSameOrigin(as: url) { shown = nil }
       url = next

@@ -28,7 +28,9 @@ extension RegistrySession {
 enum RegistryErrorBody {
   /// ` (CODE: message)`, or nothing if the body says nothing in that form or repeats one of `secrets`.
   static func text(_ body: [UInt8], hiding secrets: [String]) -> String {
-    guard let document = try? JSONDocument(body, limits: .init(bytes: 64 << 10, depth: 16, values: 4096)) else { return "" }
+    guard let document = try? JSONDocument(body, limits: .init(bytes: 64 << 10, depth: 16, values: 4096)) else {
+      return ""
+    }
     let root = document.root
     let first = root["errors"].flatMap { try? $0.elements().first } ?? root
     let code = (try? first["code"]?.string()) ?? (try? first["error"]?.string())

@@ -1,3 +1,5 @@
+public import Crypto
+
 /// The public-good instance of Sigstore as it was when Pinseal was built: `certs/trusted_root.json` and `certs/root.json`,
 /// which lie in the binary, so that nothing has to be found or fetched at start. `certs/README.md` names their origin.
 public enum BundledTrustRoot {

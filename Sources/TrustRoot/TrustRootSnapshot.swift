@@ -1,12 +1,11 @@
 public import Crypto
-import JSON
 import Primitives
-import Sigstore
+public import Sigstore
 
 /// A trusted root in use, with where it came from. Immutable: who verifies takes one and keeps to it.
 public final class TrustRootSnapshot: Sendable {
   /// A text that the root was made of.
-  public struct Part: Sendable, Hashable {
+  public struct Part: Sendable {
     /// Where it came from.
     public let kind: TrustRootKind
     /// Where it came from, in words: `bundled with this build`, a path, an address.
@@ -16,12 +15,15 @@ public final class TrustRootSnapshot: Sendable {
     /// When this text was last known to be the present one: the bundled one's day, the last look at a user's source, the
     /// last good refresh.
     public let asOf: UnixTime
-    let bytes: [UInt8]
+    let root: TrustedRoot
 
-    init(kind: TrustRootKind, place: String, bytes: [UInt8], asOf: UnixTime) {
+    /// Reads `bytes`; the error names the place.
+    init(kind: TrustRootKind, place: String, bytes: [UInt8], asOf: UnixTime) throws(TrustRootError) {
+      do throws(TrustedRootError) { root = try TrustedRoot(parsing: bytes) } catch {
+        throw TrustRootError("\(place.printable()): \(error.description)")
+      }
       self.kind = kind
       self.place = place
-      self.bytes = bytes
       self.asOf = asOf
       digest = Digest(hashing: bytes)
     }
@@ -37,24 +39,10 @@ public final class TrustRootSnapshot: Sendable {
   /// Part of the key of whatever is cached that was verified with it.
   public var fingerprint: [UInt8] { root.fingerprint }
 
-  init(parts: [Part], since: UnixTime) throws(TrustRootError) {
-    var texts: [(name: String, bytes: [UInt8])] = []
-    for part in parts {
-      // Each alone first, so that the message names the text that is at fault.
-      _ = try Self.parse(part.bytes, part.place)
-      texts.append((part.place, part.bytes))
-    }
-    root = try Self.parse(TrustRootMerge.merge(texts), texts.map(\.name).joined(separator: " beside "))
+  init(parts: [Part], since: UnixTime) {
+    root = TrustedRoot(combining: parts.map(\.root))
     self.parts = parts
     self.since = since
-  }
-
-  private static func parse(_ bytes: [UInt8], _ place: String) throws(TrustRootError) -> TrustedRoot {
-    do {
-      return try TrustedRoot(parsing: bytes)
-    } catch {
-      throw TrustRootError("the trusted root of \(place) cannot be used: \(error.description.printable(limit: 512))")
-    }
   }
 
   /// When the root stops vouching for something that verifying new signatures needs: of each kind of entry that it has, the

@@ -1,3 +1,4 @@
+public import Crypto
 import Primitives
 
 /// The state of the trusted root, as values for metrics and as lines for people.
@@ -34,12 +35,13 @@ public struct TrustRootStatus: Sendable {
     var lines: [String] = []
     for part in snapshot.parts {
       lines.append(
-        "trusted root: \(part.kind.rawValue), \(part.place.printable()), \(part.digest), as of \(RFC3339.text(part.asOf))")
+        "trusted root: \(part.kind.rawValue), \(part.place.printable()), \(part.digest), as of \(CalendarTime.text(part.asOf))"
+      )
     }
     lines.append(
-      "trusted root: in use since \(RFC3339.text(snapshot.since)), "
+      "trusted root: in use since \(CalendarTime.text(snapshot.since)), "
         + (snapshot.validUntil.map {
-          "\($0 < now ? "NO LONGER vouches" : "vouches") for new signatures until \(RFC3339.text($0))"
+          "\($0 < now ? "NO LONGER vouches" : "vouches") for new signatures until \(CalendarTime.text($0))"
         } ?? "vouches for new signatures without an end"))
     if let failure { lines.append("trusted root: NOT RELOADED: \(failure)") }
     if let tuf { lines += tuf.lines(at: now) }
@@ -69,7 +71,7 @@ public struct TUFStatus: Sendable, Equatable {
   func lines(at now: UnixTime) -> [String] {
     var lines = [
       "tuf: root version \(rootVersion), files at hand \(expires < now ? "OUT OF DATE since" : "good until")"
-        + " \(RFC3339.text(expires)), last refreshed \(lastSuccess.map(RFC3339.text) ?? "never"), \(mirror)"
+        + " \(CalendarTime.text(expires)), last refreshed \(lastSuccess.map(CalendarTime.text) ?? "never"), \(mirror)"
     ]
     if let failure { lines.append("tuf: REFRESH FAILED: \(failure.description.printable(limit: 512))") }
     return lines

@@ -1,3 +1,4 @@
+public import Crypto
 public import Logging
 import Primitives
 
@@ -54,7 +55,7 @@ public final class TrustRootStore: Sendable {
   ) async throws(TrustRootError) -> TrustRootStore {
     var writing = Writing(checked: now)
     if selection.includesBundled {
-      writing.bundled = TrustRootSnapshot.Part(
+      writing.bundled = try TrustRootSnapshot.Part(
         kind: .bundled, place: "this build", bytes: BundledTrustRoot.trustedRoot, asOf: BundledTrustRoot.asOf)
     }
     if let source = selection.source {
@@ -62,10 +63,10 @@ public final class TrustRootStore: Sendable {
         throw TrustRootError("\(source.place): nothing to be read")
       }
       writing.revision = content.revision
-      writing.user = TrustRootSnapshot.Part(
+      writing.user = try TrustRootSnapshot.Part(
         kind: source.kind, place: source.place, bytes: content.bytes, asOf: now)
     }
-    let snapshot = try TrustRootSnapshot(parts: [writing.user, writing.bundled].compactMap(\.self), since: now)
+    let snapshot = TrustRootSnapshot(parts: [writing.user, writing.bundled].compactMap(\.self), since: now)
     return TrustRootStore(selection, logger, writing, snapshot)
   }
 
@@ -100,9 +101,10 @@ public final class TrustRootStore: Sendable {
       return false
     }
     do throws(TrustRootError) {
-      let changed = try replace(at: now) { writing in
-        writing.user = TrustRootSnapshot.Part(
-          kind: source.kind, place: source.place, bytes: content.bytes, asOf: now)
+      let part = try TrustRootSnapshot.Part(
+        kind: source.kind, place: source.place, bytes: content.bytes, asOf: now)
+      let changed = replace(at: now) { writing in
+        writing.user = part
         writing.revision = content.revision
         writing.failure = nil
         writing.checked = now
@@ -148,24 +150,21 @@ public final class TrustRootStore: Sendable {
     guard selection.includesBundled else {
       throw TrustRootError("the public-good root is not in use: a user's trusted root takes its place")
     }
-    let changed = try replace(at: now) { writing in
-      writing.bundled = TrustRootSnapshot.Part(kind: .tuf, place: place, bytes: bytes, asOf: now)
-    }
+    let part = try TrustRootSnapshot.Part(kind: .tuf, place: place, bytes: bytes, asOf: now)
+    let changed = replace(at: now) { $0.bundled = part }
     if changed { announce() }
     return changed
   }
 
-  /// Changes the parts and puts the root together from them; leaves everything as it was if that fails.
-  private func replace(at now: UnixTime, _ change: (inout Writing) -> Void) throws(TrustRootError) -> Bool {
-    try writing.withLock { (writing) throws(TrustRootError) in
-      var next = writing
-      change(&next)
+  /// Changes the parts and puts the root together from them; true if it is another one.
+  private func replace(at now: UnixTime, _ change: (inout Writing) -> Void) -> Bool {
+    writing.withLock { writing in
+      change(&writing)
       let old = published.withLock { $0 }
-      let parts = [next.user, next.bundled].compactMap(\.self)
+      let parts = [writing.user, writing.bundled].compactMap(\.self)
       let isSame = parts.map(\.digest) == old.parts.map(\.digest)
-      let snapshot = try TrustRootSnapshot(parts: parts, since: isSame ? old.since : now)
-      if !isSame { next.reloads += 1 }
-      writing = next
+      let snapshot = TrustRootSnapshot(parts: parts, since: isSame ? old.since : now)
+      if !isSame { writing.reloads += 1 }
       published.withLock { $0 = snapshot }
       return !isSame
     }

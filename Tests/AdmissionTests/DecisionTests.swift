@@ -266,6 +266,34 @@ import Verification
     #expect(answer.patch == nil)
   }
 
+  struct Pin: Sendable {
+    let literal: String
+    let pinned: String
+    var mode = PinMode.tagAndDigest
+    var isGood = true
+  }
+
+  @Test(arguments: [
+    Pin(literal: "db:v1", pinned: "db:v1@D"), Pin(literal: "db", pinned: "db@D"),
+    Pin(literal: "db:v1@D", pinned: "db:v1@D"),
+    Pin(literal: "db:v1", pinned: "db:v2@D", isGood: false), Pin(literal: "db:v1", pinned: "db:v1", isGood: false),
+    Pin(literal: "db:v1", pinned: "db:v1@E", isGood: false),
+    Pin(literal: "db:v1@D", pinned: "db:v1@D@D", isGood: false),
+    Pin(literal: "db:v1", pinned: "other:v1@D", isGood: false), Pin(literal: "db:v1", pinned: "db@D", isGood: false),
+    Pin(literal: "db:v1", pinned: "db@D", mode: .digest), Pin(literal: "db", pinned: "db@D", mode: .digest),
+    Pin(literal: "db:v1@D", pinned: "db@D", mode: .digest), Pin(literal: "db@D", pinned: "db@D", mode: .digest),
+    Pin(literal: "r:5000/db:v1", pinned: "r:5000/db@D", mode: .digest),
+    Pin(literal: "r:5000/db:v1", pinned: "r@D", mode: .digest, isGood: false),
+    Pin(literal: "db:v1", pinned: "d@D", mode: .digest, isGood: false),
+    Pin(literal: "db:v1", pinned: "@D", mode: .digest, isGood: false),
+    Pin(literal: "db:v1", pinned: "db@E", mode: .digest, isGood: false),
+    Pin(literal: "db:v1", pinned: "db:v1", mode: .none),
+    Pin(literal: "db:v1", pinned: "db:v1@D", mode: .none, isGood: false),
+  ])
+  func `only the digest is added to what the user wrote`(_ row: Pin) {
+    #expect(Judgement.isPin(row.pinned, of: row.literal, with: row.mode, to: "D") == row.isGood)
+  }
+
   // MARK: What is asked
 
   @Test func `the verifier is asked with the policy's keys and the secrets of both sources`() async throws {

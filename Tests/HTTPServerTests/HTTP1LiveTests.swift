@@ -11,7 +11,8 @@ struct HTTP1LiveTests {
       try await blocking {
         let client = try PlainClient(port: port)
         for number in 0..<3 {
-          let answer = try client.ask("POST /echo?n=\(number) HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nh\(number)")
+          let answer = try client.ask(
+            "POST /echo?n=\(number) HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nh\(number)")
           #expect(answer.status == 200)
           #expect(answer.text == "h\(number)")
           #expect(answer.head.contains("x-query: n=\(number)"))
@@ -31,7 +32,8 @@ struct HTTP1LiveTests {
       let client = try await blocking {
         let client = try PlainClient(port: port)
         try client.send(
-          "GET /later HTTP/1.1\r\nHost: a\r\n\r\nPOST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabcGET /hello HTTP/1.1\r\nHost: a\r\n\r\n")
+          "GET /later HTTP/1.1\r\nHost: a\r\n\r\nPOST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabcGET /hello HTTP/1.1\r\nHost: a\r\n\r\n"
+        )
         return client
       }
       await test.handler.entered.wait()
@@ -50,7 +52,8 @@ struct HTTP1LiveTests {
       try await blocking {
         let client = try PlainClient(port: port)
         let answer = try client.ask(
-          "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n4;x\r\ndefg\r\n0\r\nt: u\r\n\r\n")
+          "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n4;x\r\ndefg\r\n0\r\nt: u\r\n\r\n"
+        )
         #expect(answer.text == "abcdefg")
       }
     }
@@ -192,7 +195,9 @@ struct HTTP1LiveTests {
     }
   }
 
-  @Test(arguments: ["POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc", "GET /hello HTTP/1.1\r\nHo", "PRI * HT"])
+  @Test(arguments: [
+    "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc", "GET /hello HTTP/1.1\r\nHo", "PRI * HT",
+  ])
   func `a request that comes too slowly is given up`(bytes: String) async throws {
     try await TestServer.run(limits: { $0.requestTimeout = .milliseconds(150) }) { test in
       let port = test.port
@@ -287,7 +292,8 @@ struct HTTP1LiveTests {
       let address = test.server.boundAddress
       let error = #expect(throws: ServerError.self) {
         _ = try Server.start(
-          address: address, tls: nil, handler: TestHandler(), logger: .init(label: "test") { _ in LogKeeper(lines: test.log) })
+          address: address, tls: nil, handler: TestHandler(),
+          logger: .init(label: "test") { _ in LogKeeper(lines: test.log) })
       }
       #expect(error?.description.contains(address) == true)
       #expect(error?.description.contains("in use") == true)

@@ -48,21 +48,35 @@ struct HTTP1ParserTests {
   static let chunked = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 
   static let refused: [Refused] = [
-    Refused(what: "both length headers", bytes: "POST / HTTP/1.1\r\n\(host)Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
-    Refused(what: "both, the other way round", bytes: "POST / HTTP/1.1\r\n\(host)Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n"),
-    Refused(what: "two lengths that differ", bytes: "POST / HTTP/1.1\r\n\(host)Content-Length: 3\r\nContent-Length: 4\r\n\r\nabcd"),
-    Refused(what: "the same length twice", bytes: "POST / HTTP/1.1\r\n\(host)Content-Length: 3\r\nContent-Length: 3\r\n\r\nabc"),
+    Refused(
+      what: "both length headers",
+      bytes: "POST / HTTP/1.1\r\n\(host)Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+    Refused(
+      what: "both, the other way round",
+      bytes: "POST / HTTP/1.1\r\n\(host)Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n"),
+    Refused(
+      what: "two lengths that differ",
+      bytes: "POST / HTTP/1.1\r\n\(host)Content-Length: 3\r\nContent-Length: 4\r\n\r\nabcd"),
+    Refused(
+      what: "the same length twice",
+      bytes: "POST / HTTP/1.1\r\n\(host)Content-Length: 3\r\nContent-Length: 3\r\n\r\nabc"),
     Refused(what: "a list of lengths", bytes: "POST / HTTP/1.1\r\n\(host)Content-Length: 3, 3\r\n\r\nabc"),
     Refused(what: "a signed length", bytes: "POST / HTTP/1.1\r\n\(host)Content-Length: +3\r\n\r\nabc"),
     Refused(what: "a negative length", bytes: "POST / HTTP/1.1\r\n\(host)Content-Length: -1\r\n\r\n"),
     Refused(what: "a hexadecimal length", bytes: "POST / HTTP/1.1\r\n\(host)Content-Length: 0x3\r\n\r\nabc"),
     Refused(what: "an empty length", bytes: "POST / HTTP/1.1\r\n\(host)Content-Length:\r\n\r\n"),
-    Refused(what: "a length that overflows", bytes: "POST / HTTP/1.1\r\n\(host)Content-Length: 18446744073709551617\r\n\r\n"),
-    Refused(what: "another transfer coding", bytes: "POST / HTTP/1.1\r\n\(host)Transfer-Encoding: gzip, chunked\r\n\r\n"),
+    Refused(
+      what: "a length that overflows", bytes: "POST / HTTP/1.1\r\n\(host)Content-Length: 18446744073709551617\r\n\r\n"),
+    Refused(
+      what: "another transfer coding", bytes: "POST / HTTP/1.1\r\n\(host)Transfer-Encoding: gzip, chunked\r\n\r\n"),
     Refused(what: "a misspelt transfer coding", bytes: "POST / HTTP/1.1\r\n\(host)Transfer-Encoding: xchunked\r\n\r\n"),
-    Refused(what: "chunked twice", bytes: "POST / HTTP/1.1\r\n\(host)Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n"),
-    Refused(what: "a vertical tab in the coding", bytes: "POST / HTTP/1.1\r\n\(host)Transfer-Encoding: \u{0B}chunked\r\n\r\n"),
-    Refused(what: "chunked in HTTP/1.0", bytes: "POST / HTTP/1.0\r\n\(host)Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+    Refused(
+      what: "chunked twice",
+      bytes: "POST / HTTP/1.1\r\n\(host)Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n"),
+    Refused(
+      what: "a vertical tab in the coding", bytes: "POST / HTTP/1.1\r\n\(host)Transfer-Encoding: \u{0B}chunked\r\n\r\n"),
+    Refused(
+      what: "chunked in HTTP/1.0", bytes: "POST / HTTP/1.0\r\n\(host)Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
     Refused(what: "a folded header", bytes: "GET / HTTP/1.1\r\n\(host)X: a\r\n b\r\n\r\n"),
     Refused(what: "a fold by tab", bytes: "GET / HTTP/1.1\r\n\(host)X: a\r\n\tb\r\n\r\n"),
     Refused(what: "a fold of nothing", bytes: "GET / HTTP/1.1\r\n Host: a\r\n\r\n"),
@@ -100,8 +114,12 @@ struct HTTP1ParserTests {
     Refused(what: "a TLS hello", bytes: "\u{16}\u{3}\u{1}"),
     Refused(what: "two empty lines first", bytes: "\r\n\r\nGET / HTTP/1.1\r\n\(host)\r\n"),
     Refused(what: "another expectation", bytes: "GET / HTTP/1.1\r\n\(host)Expect: tea\r\n\r\n", status: 417),
-    Refused(what: "too many headers", bytes: "GET / HTTP/1.1\r\n\(host)" + String(repeating: "a:b\r\n", count: 8) + "\r\n", status: 431),
-    Refused(what: "too large headers", bytes: "GET / HTTP/1.1\r\n\(host)X: " + String(repeating: "a", count: 400), status: 431),
+    Refused(
+      what: "too many headers", bytes: "GET / HTTP/1.1\r\n\(host)" + String(repeating: "a:b\r\n", count: 8) + "\r\n",
+      status: 431),
+    Refused(
+      what: "too large headers", bytes: "GET / HTTP/1.1\r\n\(host)X: " + String(repeating: "a", count: 400), status: 431
+    ),
     Refused(what: "a too long request line", bytes: "GET /" + String(repeating: "a", count: 400), status: 414),
     Refused(what: "no chunk size", bytes: chunked + "\r\n"),
     Refused(what: "a chunk size that is none", bytes: chunked + "g\r\n"),
@@ -122,11 +140,14 @@ struct HTTP1ParserTests {
     Refused(what: "LF alone after the last chunk", bytes: chunked + "0\r\n\n"),
     Refused(what: "a malformed trailer", bytes: chunked + "0\r\na b: c\r\n\r\n"),
     Refused(what: "a folded trailer", bytes: chunked + "0\r\na: b\r\n c\r\n\r\n"),
-    Refused(what: "trailers without end", bytes: chunked + "0\r\n" + String(repeating: "a: b\r\n", count: 70), status: 431),
+    Refused(
+      what: "trailers without end", bytes: chunked + "0\r\n" + String(repeating: "a: b\r\n", count: 70), status: 431),
     Refused(what: "a body that is too large, in one chunk", bytes: chunked + "3e9\r\n", status: 413),
     Refused(what: "a body that is too large, in two chunks", bytes: chunked + "1\r\na\r\n3e8\r\n", status: 413),
     Refused(what: "a chunk of exabytes", bytes: chunked + "fffffffffffffff\r\n", status: 413),
-    Refused(what: "a declared body that is too large", bytes: "POST / HTTP/1.1\r\n\(host)Content-Length: 1001\r\n\r\n", status: 413),
+    Refused(
+      what: "a declared body that is too large", bytes: "POST / HTTP/1.1\r\n\(host)Content-Length: 1001\r\n\r\n",
+      status: 413),
   ]
 
   @Test(arguments: refused)

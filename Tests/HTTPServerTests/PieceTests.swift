@@ -3,12 +3,13 @@ import Testing
 @testable import HTTPServer
 
 struct PieceTests {
-  @Test(arguments: [
-    (0, "Thu, 01 Jan 1970 00:00:00 GMT"), (784_111_777, "Sun, 06 Nov 1994 08:49:37 GMT"),
-    (951_782_400, "Tue, 29 Feb 2000 00:00:00 GMT"), (4_107_542_399, "Sun, 28 Feb 2100 23:59:59 GMT"),
-    (4_107_542_400, "Mon, 01 Mar 2100 00:00:00 GMT"), (253_402_300_799, "Fri, 31 Dec 9999 23:59:59 GMT"),
-    (Int64.max, "Fri, 31 Dec 9999 23:59:59 GMT"), (-1, "Thu, 01 Jan 1970 00:00:00 GMT"),
-  ] as [(Int64, String)])
+  @Test(
+    arguments: [
+      (0, "Thu, 01 Jan 1970 00:00:00 GMT"), (784_111_777, "Sun, 06 Nov 1994 08:49:37 GMT"),
+      (951_782_400, "Tue, 29 Feb 2000 00:00:00 GMT"), (4_107_542_399, "Sun, 28 Feb 2100 23:59:59 GMT"),
+      (4_107_542_400, "Mon, 01 Mar 2100 00:00:00 GMT"), (253_402_300_799, "Fri, 31 Dec 9999 23:59:59 GMT"),
+      (Int64.max, "Fri, 31 Dec 9999 23:59:59 GMT"), (-1, "Thu, 01 Jan 1970 00:00:00 GMT"),
+    ] as [(Int64, String)])
   func `a date is written as HTTP wants it`(moment: Int64, text: String) {
     #expect(HTTPDate.text(moment) == text)
   }
@@ -43,7 +44,8 @@ struct PieceTests {
   }
 
   @Test(arguments: [
-    ("\u{2}h2", "h2"), ("\u{8}http/1.1", "http/1.1"), ("\u{8}http/1.1\u{2}h2", "h2"), ("\u{3}foo\u{8}http/1.1", "http/1.1"),
+    ("\u{2}h2", "h2"), ("\u{8}http/1.1", "http/1.1"), ("\u{8}http/1.1\u{2}h2", "h2"),
+    ("\u{3}foo\u{8}http/1.1", "http/1.1"),
     ("\u{3}foo", nil), ("", nil), ("\u{9}h2", nil), ("\u{2}h", nil), ("\u{0}\u{0}", nil),
   ])
   func `the best protocol offered is chosen`(offered: String, chosen: String?) {
@@ -74,7 +76,8 @@ struct PieceTests {
       Response(
         status: 200,
         headers: [
-          ("x", "a\r\nset-cookie: b"), ("y\r\n", "c"), ("content-length", "9"), ("transfer-encoding", "chunked"), ("Upper", "d"),
+          ("x", "a\r\nset-cookie: b"), ("y\r\n", "c"), ("content-length", "9"), ("transfer-encoding", "chunked"),
+          ("Upper", "d"),
           ("", "e"),
         ]))
     #expect(text == "HTTP/1.1 200 OK\r\ndate: D\r\nx: a  set-cookie: b\r\ncontent-length: 0\r\n\r\n")

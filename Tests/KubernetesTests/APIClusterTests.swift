@@ -4,7 +4,7 @@ import Testing
 
 @testable import Kubernetes
 
-@Suite struct APIClusterTests {
+@Suite(.timeLimit(.minutes(1))) struct APIClusterTests {
   static var soon: Deadline { .after(.seconds(30)) }
 
   static func cluster(

@@ -3,7 +3,9 @@ import Testing
 
 extension RegistryTests {
   @Test(arguments: Signer.allCases, KeyKind.allCases)
-  func `an image that a real signer signed is pinned in both registries`(signer: Signer, kind: KeyKind) async throws {
+  func `what real signers signed is pinned, from either registry and with every kind of key`(
+    signer: Signer, kind: KeyKind
+  ) async throws {
     let environment = try RegistryEnvironment.current()
     for (name, registry) in environment.openRegistries {
       let repository = "signed/\(signer)-\(kind)".lowercased()
@@ -11,10 +13,14 @@ extension RegistryTests {
       try await environment.signing.sign(image, with: environment.key(kind), by: signer)
 
       let answer = try await environment.webhook.review(Review(image.tagged, in: "key-\(kind)"))
-      // cosign 3 signs bundles with Ed25519ph, which OpenSSL knows since 3.2.
-      if signer == .cosign3, kind == .ed25519, !environment.checksPrehashedEd25519 {
+      if kind == .ed25519, signer == .cosign3, !environment.checksPrehashedEd25519 {
+        // cosign 3 signs bundles with Ed25519ph, which OpenSSL knows since 3.2.
         #expect(!answer.isAllowed, "\(name): \(answer)")
         #expect(answer.message.contains("OpenSSL"), "\(name): \(answer)")
+      } else if kind == .ed25519, signer == .cosign3Legacy {
+        // Ed25519ph where pure Ed25519 belongs: no version of cosign takes that for a signature either.
+        #expect(!answer.isAllowed, "\(name): \(answer)")
+        #expect(answer.message.contains("SIGNATURE_KEY_MISMATCH"), "\(name): \(answer)")
       } else {
         #expect(answer.isAllowed, "\(name): \(answer)")
         #expect(answer.patch == ["/spec/template/spec/containers/0/image": image.pinned], "\(name): \(answer)")

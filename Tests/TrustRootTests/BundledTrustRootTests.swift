@@ -1,6 +1,8 @@
 import Crypto
 import Foundation
+import JSON
 import Primitives
+import Sigstore
 import Testing
 
 @testable import TrustRoot
@@ -15,7 +17,8 @@ struct BundledTrustRootTests {
       ("trusted_root.json", BundledTrustRoot.trustedRoot), ("root.json", BundledTrustRoot.tufRoot),
     ] {
       #expect(try FileBytes.read("\(Self.certs)/\(name)") == compiledIn)
-      #expect(readme.contains("| `\(Digest(hashing: compiledIn).hex)` |"), "certs/README.md has another hash for \(name)")
+      #expect(
+        readme.contains("| `\(Digest(hashing: compiledIn).hex)` |"), "certs/README.md has another hash for \(name)")
     }
   }
 
@@ -93,9 +96,10 @@ struct PublicRootChainTests {
   @Test(arguments: 2...15) func `a root with one byte changed is refused`(version: Int) throws {
     let trust = try TUFTrust(root: root(version - 1))
     let bytes = try root(version)
-    let start = try #require(bytes.firstRange(of: Array("\"signed\"".utf8))).upperBound
+    let signed = try JSONDocument(bytes).root.member("signed").range
     // Every 97th byte of what is signed; white space between members is not signed.
-    for position in stride(from: start, to: bytes.count, by: 97) where !" \n\t".utf8.contains(bytes[position]) {
+    for position in stride(from: signed.lowerBound, to: signed.upperBound, by: 97)
+    where !" \n\t".utf8.contains(bytes[position]) {
       var changed = bytes
       changed[position] ^= 1
       #expect(throws: TUFError.self, "byte \(position)") {
@@ -105,7 +109,8 @@ struct PublicRootChainTests {
     }
   }
 
-  @Test func `the root whose online key had another identifier than its hash does not let that key count`() async throws {
+  @Test func `the root whose online key had another identifier than its hash does not let that key count`() async throws
+  {
     var trust = try TUFTrust(root: root(11))
     let envelope = try TUFEnvelope(FileBytes.read("\(folder)/metadata/timestamp.json"), role: .timestamp)
     await expectRefusal(.thresholdNotMet, "0 of the 1 different keys") { try trust.root.verify(envelope) }

@@ -179,7 +179,8 @@ struct TUFClientTests {
     }
   }
 
-  @Test(arguments: ["2.root.json", "timestamp.json", "snapshot.json", "targets.json", "target"], ["", "{}", "foreign"])
+  @Test(
+    arguments: ["2.root.json", "timestamp.json", "snapshot.json", "targets.json", "target"], ["", "{}", "foreign"])
   func `a cache that somebody wrote into is trusted for nothing`(name: String, content: String) async throws {
     let folder = try Folder()
     var workshop = try TUFWorkshop()

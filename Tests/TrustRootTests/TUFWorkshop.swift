@@ -74,6 +74,8 @@ struct TUFWorkshop {
   var lifetimes: [TUFRole: Int64] = [.root: 10_000_000, .timestamp: 600_000, .snapshot: 5_000_000, .targets: 5_000_000]
   var target: [UInt8] = BundledTrustRoot.trustedRoot
   var targetName = "trusted_root.json"
+  /// Whether files are referred to by version alone, as in the public repository, and not by length and hash too.
+  var hasBareReferences = false
   /// Instead of what follows from the above.
   var listedRootIDs: [String]?
   var listedKeys: [(id: String, entry: String)]?
@@ -86,7 +88,7 @@ struct TUFWorkshop {
     onlineSigner = try TUFSigner(extra: #","x-online-uri":"kms:a\/b\u00e9""#)
   }
 
-  private func date(_ role: TUFRole) -> String { RFC3339.text(Self.now + (lifetimes[role] ?? 0)) }
+  private func date(_ role: TUFRole) -> String { CalendarTime.text(Self.now + (lifetimes[role] ?? 0)) }
 
   private func head(_ role: TUFRole, _ version: Int) -> String {
     #""_type":"\#(role.rawValue)","expires":"\#(date(role))","spec_version":"1.0.31","version":\#(version)"#
@@ -107,14 +109,15 @@ struct TUFWorkshop {
 
   func timestamp(snapshot: [UInt8]? = nil) throws -> [UInt8] {
     let snapshot = try snapshot ?? self.snapshot()
-    let entry = Self.reference(snapshotVersion, snapshot)
+    let entry = reference(snapshotVersion, snapshot)
     return try sealed(
       #"{\#(head(.timestamp, timestampVersion)),"meta":{"snapshot.json":\#(entry)}}"#, by: [onlineSigner])
   }
 
   func snapshot(targets: [UInt8]? = nil) throws -> [UInt8] {
-    let entry = Self.reference(targetsVersion, try targets ?? self.targets())
-    let others = delegatedVersions.sorted { $0.key < $1.key }.map { #","\#($0.key)":{"version":\#($0.value)}"# }.joined()
+    let entry = reference(targetsVersion, try targets ?? self.targets())
+    let others = delegatedVersions.sorted { $0.key < $1.key }.map { #","\#($0.key)":{"version":\#($0.value)}"# }
+      .joined()
     return try sealed(
       #"{\#(head(.snapshot, snapshotVersion)),"meta":{"targets.json":\#(entry)\#(others)}}"#, by: [onlineSigner])
   }
@@ -128,8 +131,9 @@ struct TUFWorkshop {
   }
 
   /// ECDSA signs each time otherwise: who refers to a file must have that very file.
-  private static func reference(_ version: Int, _ bytes: [UInt8]) -> String {
-    #"{"hashes":{"sha256":"\#(Digest(hashing: bytes).hex)"},"length":\#(bytes.count),"version":\#(version)}"#
+  private func reference(_ version: Int, _ bytes: [UInt8]) -> String {
+    if hasBareReferences { return #"{"version":\#(version)}"# }
+    return #"{"hashes":{"sha256":"\#(Digest(hashing: bytes).hex)"},"length":\#(bytes.count),"version":\#(version)}"#
   }
 
   /// Puts the present versions of all files on the mirror.
@@ -140,14 +144,19 @@ struct TUFWorkshop {
     mirror["timestamp.json"] = try timestamp(snapshot: snapshot)
     let (snapshotName, targetsName, name) =
       hasConsistentSnapshots
-      ? ("\(snapshotVersion).snapshot.json", "\(targetsVersion).targets.json", "\(Digest(hashing: target).hex).\(targetName)")
+      ? (
+        "\(snapshotVersion).snapshot.json", "\(targetsVersion).targets.json",
+        "\(Digest(hashing: target).hex).\(targetName)"
+      )
       : ("snapshot.json", "targets.json", targetName)
     mirror[snapshotName] = snapshot
     mirror[targetsName] = targets
     mirror["targets/\(name)"] = target
   }
 
-  func client(_ mirror: ScriptedMirror, cacheFolder: String? = nil, target: TUFTargetName = .trustedRoot) throws -> TUFClient {
+  func client(_ mirror: ScriptedMirror, cacheFolder: String? = nil, target: TUFTargetName = .trustedRoot) throws
+    -> TUFClient
+  {
     try TUFClient(
       http: mirror, mirror: ScriptedMirror.address, target: target, initialRoot: try root(), cacheFolder: cacheFolder)
   }

@@ -1,6 +1,7 @@
 import Crypto
 import JSON
 import Primitives
+import Sigstore
 import Testing
 
 @testable import TrustRoot
@@ -136,7 +137,12 @@ struct TrustRootStoreTests {
     let root = try JSONDocument(publicGood).root
     // The first log again, spelt otherwise, and one that only the user has.
     let first = try #require(try root.member("tlogs").elements().first)
-    let mine = String(decoding: first.bytes, as: UTF8.self).replacing("rekor.sigstore.dev", with: "rekor.example.test")
+    let key = try PrivateKey(generating: .p256).publicKey
+    let mine = String(decoding: first.bytes, as: UTF8.self)
+      .replacing(
+        try first.member("publicKey").member("rawBytes").string(), with: Base64.encode(key.subjectPublicKeyInfo)
+      )
+      .replacing(try first.member("logId").member("keyId").string(), with: Base64.encode(key.fingerprint.bytes))
     try writer.object { (writer) throws(JSONError) in
       writer.member("mediaType", try root.member("mediaType").string())
       writer.name("tlogs")
@@ -181,11 +187,12 @@ struct TrustRootStoreTests {
     #expect(try await open(.bundled).current.validUntil == nil)
     // Only the first authority (until 2022-12-31T23:59:59Z) and the first CT log (until 2022-10-31T23:59:59Z) are left.
     try folder.write("trusted_root.json", try smaller("certificateAuthorities"))
-    #expect(try await open(.user(file)).current.validUntil == RFC3339.parse("2022-12-31T23:59:59Z"))
+    #expect(try await open(.user(file)).current.validUntil == TUFDate.parse("2022-12-31T23:59:59Z"))
     try folder.write("trusted_root.json", try smaller("ctlogs"))
     let store = try await open(.user(file))
-    #expect(store.current.validUntil == RFC3339.parse("2022-10-31T23:59:59Z"))
-    #expect(store.status.lines(at: now).contains { $0.contains("NO LONGER vouches for new signatures until 2022-10-31") })
+    #expect(store.current.validUntil == TUFDate.parse("2022-10-31T23:59:59Z"))
+    #expect(
+      store.status.lines(at: now).contains { $0.contains("NO LONGER vouches for new signatures until 2022-10-31") })
   }
 
   @Test func `the watch looks at the source until it is cancelled`() async throws {

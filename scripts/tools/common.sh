@@ -45,8 +45,8 @@ install_packages() {
   say "Installing ${missing[*]}"
   export DEBIAN_FRONTEND=noninteractive
   # One unreachable third-party source must not keep Debian's own packages away: the installation is what decides.
-  patiently as_root apt-get -q -o Acquire::Retries=3 update </dev/null || true
-  patiently as_root apt-get -q -y -o Acquire::Retries=3 install --no-install-recommends "${missing[@]}" </dev/null ||
+  patiently as_root apt-get -qq -o Acquire::Retries=3 update </dev/null || true
+  patiently as_root apt-get -qq -y -o Acquire::Retries=3 -o Dpkg::Use-Pty=0 install --no-install-recommends "${missing[@]}" </dev/null ||
     die "apt-get could not install ${missing[*]}"
 }
 

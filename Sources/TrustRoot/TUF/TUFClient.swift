@@ -1,3 +1,4 @@
+public import Crypto
 public import HTTPClient
 public import Primitives
 
@@ -96,7 +97,8 @@ public struct TUFClient: Sendable {
 
     guard let length = signed.length, length <= Int64(Self.maximumTargetByteCount) else {
       throw TUFError(
-        .limitExceeded, "\(target) is signed with \(signed.length ?? 0) bytes, at most \(Self.maximumTargetByteCount) are read")
+        .limitExceeded,
+        "\(target) is signed with \(signed.length ?? 0) bytes, at most \(Self.maximumTargetByteCount) are read")
     }
     let path = "targets/" + target.path(hash: isConsistent ? signed.hashes.first?.value : nil)
     let bytes = try await fetch(path, Int(length), deadline)

@@ -69,13 +69,15 @@ struct TUFEnvelope: Sendable {
     let specification = try file.reading { () throws(JSONError) in try signed.member("spec_version").string() }
     guard specification.utf8.starts(with: "1.".utf8) else {
       throw TUFError(
-        .malformed, "\(role.fileName) is of version \(specification.printable(limit: 16)) of the specification, not 1.x")
+        .malformed, "\(role.fileName) is of version \(specification.printable(limit: 16)) of the specification, not 1.x"
+      )
     }
     version = try file.version(of: signed)
     let date = try file.reading { () throws(JSONError) in try signed.member("expires").string() }
-    guard let expires = RFC3339.parse(date) else {
+    guard let expires = TUFDate.parse(date) else {
       throw TUFError(
-        .malformed, "\(role.fileName) is malformed: expires is \"\(date.printable(limit: 48))\", not a date of RFC 3339")
+        .malformed, "\(role.fileName) is malformed: expires is \"\(date.printable(limit: 48))\", not a date of RFC 3339"
+      )
     }
     self.expires = expires
   }
@@ -86,7 +88,7 @@ struct TUFEnvelope: Sendable {
   /// Throws if the content is out of date at `now`.
   func requireFresh(at now: UnixTime) throws(TUFError) {
     guard expires > now else {
-      throw TUFError(.expired, "\(name), expired at \(RFC3339.text(expires)); it is \(RFC3339.text(now))")
+      throw TUFError(.expired, "\(name), expired at \(CalendarTime.text(expires)); it is \(CalendarTime.text(now))")
     }
   }
 }

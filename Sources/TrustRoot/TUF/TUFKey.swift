@@ -70,7 +70,9 @@ struct TUFKey: Sendable {
 
   /// PEM, or, as the first four roots of the public repository have it, the digits of an uncompressed point.
   private static func ellipticCurveKey(_ text: String) throws(KeyError) -> PublicKey {
-    if let point = Hex.decode(text), point.count == 65 { return try PublicKey(subjectPublicKeyInfo: p256Prefix + point) }
+    if let point = Hex.decode(text), point.count == 65 {
+      return try PublicKey(subjectPublicKeyInfo: p256Prefix + point)
+    }
     guard let key = try PublicKey.parsePEM(text, maximumCount: 1).first else { throw KeyError("it holds no key") }
     return key
   }

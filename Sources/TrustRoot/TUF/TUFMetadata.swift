@@ -53,7 +53,8 @@ struct TUFRoot: Sendable {
       let threshold = try file.reading { () throws(JSONError) in try entry.member("threshold").integer() }
       guard threshold >= 1 else {
         throw TUFError(
-          .malformed, "root.json is malformed: the threshold of \(role.rawValue) is \(threshold), it must be 1 at least")
+          .malformed, "root.json is malformed: the threshold of \(role.rawValue) is \(threshold), it must be 1 at least"
+        )
       }
       authorities[role] = Authority(keyIDs: ids, threshold: Int(threshold))
     }

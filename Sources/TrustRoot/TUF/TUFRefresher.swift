@@ -1,3 +1,4 @@
+public import Crypto
 public import Logging
 import Primitives
 

@@ -1,3 +1,4 @@
+import Crypto
 import Primitives
 
 /// What is trusted of a repository, and the rules by which that changes (TUF 1.0, section 5). No input, no output, no clock.

@@ -34,7 +34,9 @@ final class PlainClient: @unchecked Sendable {
   func send(_ bytes: [UInt8]) throws {
     var sent = 0
     while sent < bytes.count {
-      let count = bytes.withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress?.advanced(by: sent), bytes.count - sent, Int32(MSG_NOSIGNAL)) }
+      let count = bytes.withUnsafeBytes {
+        Glibc.send(descriptor, $0.baseAddress?.advanced(by: sent), bytes.count - sent, Int32(MSG_NOSIGNAL))
+      }
       guard count > 0 else { throw TestFailure("cannot send: \(String(cString: strerror(errno)))") }
       sent += count
     }
@@ -80,7 +82,9 @@ final class PlainClient: @unchecked Sendable {
   func answer(toHead: Bool = false) throws -> Answer {
     let terminator = Array("\r\n\r\n".utf8)
     while true {
-      if received.count >= 4, let end = (0...received.count - 4).first(where: { Array(received[$0..<$0 + 4]) == terminator }) {
+      if received.count >= 4,
+        let end = (0...received.count - 4).first(where: { Array(received[$0..<$0 + 4]) == terminator })
+      {
         var answer = Answer()
         answer.head = String(decoding: received[..<end], as: UTF8.self)
         received.removeFirst(end + 4)

@@ -1,2 +1,0 @@
-/// Seconds since 1970 (UTC).
-public typealias UnixTime = Int64
