@@ -108,7 +108,7 @@ extension SignatureScheme {
 }
 
 extension HashAlgorithm {
-  fileprivate var openSSLName: String {
+  var openSSLName: String {
     switch self {
     case .sha256: "SHA2-256"
     case .sha384: "SHA2-384"

@@ -10,6 +10,7 @@ enum Step: Sendable, Hashable {
   case referrersList
   case referrerManifest(Digest)
   case bundle(Digest)
+  case logEntry
 
   /// A phrase that follows "while".
   var description: String {
@@ -21,6 +22,7 @@ enum Step: Sendable, Hashable {
     case .referrersList: "listing the referrers"
     case .referrerManifest(let digest): "fetching a referrer's manifest (\(digest.short))"
     case .bundle(let digest): "fetching a bundle (\(digest.short))"
+    case .logEntry: "asking the transparency log for a proof"
     }
   }
 }

@@ -6,8 +6,10 @@ import Logging
 import OCI
 import Primitives
 import ServiceLifecycle
+import Sigstore
 import Telemetry
 import UnixSignals
+import Verification
 import Webhook
 
 /// `pinseal serve`: the webhook.
@@ -56,6 +58,18 @@ struct Serve: AsyncParsableCommand {
   )
   var defaultVerification: String?
 
+  @Option(
+    help:
+      "A trusted_root.json: whose transparency logs, certificate authorities and timestamp authorities count. (default: none)"
+  )
+  var trustedRoot: String?
+
+  @Flag(
+    help:
+      "Ask the trust root's transparency logs for proofs that are not attached to signatures. What they answer is checked as an attached proof is."
+  )
+  var rekorLookup = false
+
   @Option(help: "text or json. (default: text)")
   var logFormat: String?
 
@@ -69,7 +83,8 @@ struct Serve: AsyncParsableCommand {
   private static let optionNames: Set<String> = Set(
     [
       "listen", "tls-cert", "tls-key", "client-ca", "ops-listen", "cluster", "allow-insecure-kubeconfig",
-      "insecure-registry", "registry-ca", "docker-config", "default-verification", "log-format", "log-level",
+      "insecure-registry", "registry-ca", "docker-config", "default-verification", "trusted-root", "rekor-lookup",
+      "log-format", "log-level",
     ] + Bounds.names)
 
   func run() async throws {
@@ -110,7 +125,16 @@ struct Serve: AsyncParsableCommand {
 
     var http = HTTPClient.Configuration()
     http.additionalAuthoritiesFile = settings.value("registry-ca", flag: registryCA)
-    let registry = RegistryClient(http: try HTTPClient(http), configuration: registryConfiguration)
+    let client = try HTTPClient(http)
+    let registry = RegistryClient(http: client, configuration: registryConfiguration)
+    if let path = settings.value("trusted-root", flag: trustedRoot) {
+      let root = try TrustedRoot(parsing: try FileBytes.read(path))
+      configuration.trust = StaticTrust(
+        root, source: "file", description: path, since: WallClock.seconds)
+    }
+    if rekorLookup || settings.value("rekor-lookup", flag: nil) == "true" {
+      configuration.logLookup = RekorLookup(http: client)
+    }
     return try WebhookService(
       configuration, cluster: try openCluster(settings), registry: registry, logger: logger)
   }

@@ -40,7 +40,9 @@ import Testing
     let sample = try Artifacts.sample(example.repository)
     let key = try Artifacts.key(example.key)
     let verified = try sample.verify([key])
-    #expect(verified == VerifiedSignature(key: key.fingerprint, format: example.format, isLogged: false))
+    #expect(verified.key == key.fingerprint)
+    #expect(verified.format == example.format)
+    #expect(!verified.isLogged && verified.times.isEmpty, "nothing about logs is read where no log is wanted")
   }
 
   @Test(arguments: cases) func `a signature by another key than the trusted one says so`(_ example: Case) throws {
@@ -73,7 +75,7 @@ import Testing
       #expect(verified.key == (try Artifacts.key(example.key).fingerprint))
     }
     let verdict = try Verdict { try Artifacts.sample("m_cosign25-p256").verify(keys.filter { $0.kind != .p256 }) }
-    #expect(verdict.isRefused(.otherKey, "signed by none of the 7 trusted keys (SHA256:"), "\(verdict)")
+    #expect(verdict.isRefused(.otherKey, "signed by none of the 6 trusted keys (SHA256:"), "\(verdict)")
     #expect(verdict.description.contains(", …)"))
   }
 
@@ -159,12 +161,11 @@ import Testing
       payload: payload, layerMediaType: MediaType.simpleSigning,
       annotations: [MediaType.signatureAnnotation: signature])
     #expect(
-      try ImageSignature.verify(layer, imageDigest: digest, keys: [key.publicKey])
-        == VerifiedSignature(key: key.publicKey.fingerprint, format: .simpleSigning, isLogged: false))
+      try ImageSignature.verify(layer, imageDigest: digest, keys: [key.publicKey]).format == .simpleSigning)
     let bundle = SignatureCandidate.bundle(try ImageSigner.bundle(digest: digest, key: key))
     #expect(
       try ImageSignature.verify(bundle, imageDigest: digest, keys: [key.publicKey])
-        == VerifiedSignature(key: key.publicKey.fingerprint, format: .bundle, isLogged: false))
+        == VerifiedSignature(key: key.publicKey.fingerprint, format: .bundle))
     let attestation = SignatureCandidate.bundle(
       try ImageSigner.bundle(digest: digest, key: key, predicateType: "https://slsa.dev/provenance/v1"))
     let verdict = try Verdict { try ImageSignature.verify(attestation, imageDigest: digest, keys: [key.publicKey]) }
