@@ -25,6 +25,22 @@ public protocol CandidateCheckObserver: Sendable {
 }
 
 extension Optional where Wrapped == any CandidateCheckObserver {
+  /// Runs `body` as this check, which is not one that was made if there is nothing that it could be made of.
+  func duringIfAny<Result>(
+    _ check: CandidateCheck, _ body: () throws(CandidateRejection) -> Result?
+  ) throws(CandidateRejection) -> Result? {
+    guard let observer = self else { return try body() }
+    observer.began(check)
+    do {
+      let result = try body()
+      if result != nil { observer.ended(check, nil) }
+      return result
+    } catch {
+      observer.ended(check, error)
+      throw error
+    }
+  }
+
   /// Runs `body` as this check. Without an observer it is only run.
   func during<Result>(
     _ check: CandidateCheck, _ body: () throws(CandidateRejection) -> Result

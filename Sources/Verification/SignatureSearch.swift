@@ -120,7 +120,7 @@ struct SignatureSearch: Sendable {
     defer { note(recorder, label, kind, report) }
     do throws(CandidateRejection) {
       var signature = try ImageSignature.verify(
-        candidate, imageDigest: digest, demand: terms.demand, trust: terms.trust)
+        candidate, imageDigest: digest, demand: terms.demand, trust: terms.trust, observer: recorder)
       if signature.log == nil, terms.demand.requiresLog, signature.key != nil {
         do throws(RegistryError) {
           signature = try await lookedUp(candidate) ?? signature
@@ -128,7 +128,9 @@ struct SignatureSearch: Sendable {
           report.failures.append(error)
         }
       }
-      if let objection = terms.objection(to: signature) {
+      let objection = terms.objection(to: signature)
+      recorder?.noteObjection(objection)
+      if let objection {
         report.verified = [signature]
         report.findings = [Finding(order: order, label: label, kind: kind, judgement: .rejected(objection))]
       } else {

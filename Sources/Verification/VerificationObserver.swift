@@ -132,6 +132,14 @@ final class CandidateRecorder: CandidateCheckObserver {
     }
   }
 
+  /// Notes what the policy says of the fact that the other checks came to.
+  func noteObjection(_ objection: CandidateRejection?) {
+    // That no proof is there is known here, and is about the log.
+    let check = objection?.reason == .logProofMissing ? CandidateCheck.log : .policy
+    began(check)
+    ended(check, objection)
+  }
+
   /// All that was noted, with the outcome.
   func candidate(
     _ format: VerifiedSignature.Format, in store: ObservedStore, label: String, signature: VerifiedSignature?,

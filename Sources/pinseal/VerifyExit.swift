@@ -1,4 +1,5 @@
 import ArgumentParser
+import Primitives
 
 /// How the commands that judge signatures end.
 enum VerifyExit {
