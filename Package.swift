@@ -132,7 +132,7 @@ let package = Package(
     tests(
       "PinsealTests",
       [
-        "pinseal", "EmbeddedRegistry", "Verification", "HTTPServer", "Crypto", "JSON", "Primitives", arguments, log,
+        "pinseal", "EmbeddedRegistry", "Verification", "Sigstore", "HTTPServer", "Crypto", "JSON", "Primitives", arguments, log,
       ]),
     tests("ConformanceTests", ["pinseal", "Sigstore", arguments]),
 

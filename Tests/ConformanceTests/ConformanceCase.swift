@@ -1,5 +1,6 @@
 import Foundation
 import Sigstore
+import Testing
 
 /// The folder that `PINSEAL_FIXTURES` names.
 enum Fixtures {
@@ -50,6 +51,8 @@ struct ConformanceCase: Sendable, CustomTestStringConvertible, CustomStringConve
     case fixture(String)
     /// The trusted root inside a file of settings for clients.
     case configuration(String)
+    /// A trusted root with its one log at another address.
+    case renamed(String, log: String)
     /// A line of a file with a root on each.
     case line(Int, String)
   }
@@ -78,6 +81,14 @@ struct ConformanceCase: Sendable, CustomTestStringConvertible, CustomStringConve
       guard let root = try Fixtures.json(file)["trustedRoot"] else {
         throw FixtureError(description: "\(file) has no trustedRoot")
       }
+      arguments += ["--trusted-root", try write(JSONSerialization.data(withJSONObject: root), folder)]
+    case .renamed(let file, let log):
+      var root = try Fixtures.json(file)
+      guard var logs = root["tlogs"] as? [[String: Any]], logs.count == 1 else {
+        throw FixtureError(description: "\(file) has not one log")
+      }
+      logs[0]["baseUrl"] = log
+      root["tlogs"] = logs
       arguments += ["--trusted-root", try write(JSONSerialization.data(withJSONObject: root), folder)]
     case .line(let number, let file):
       let text = try String(contentsOfFile: try Fixtures.path(file), encoding: .utf8)

@@ -14,11 +14,17 @@ extension ConformanceCase {
   }
 
   private static func invalid(
-    _ bundle: String, _ artifact: Artifact, _ signer: Signer, _ root: Root = .bundled,
+    _ bundle: String, _ artifact: Artifact, _ signer: Signer, _ root: Root,
     _ reason: CandidateRejection.Reason, _ words: String
   ) -> ConformanceCase {
     ConformanceCase(
       bundle: bundle, artifact: artifact, signer: signer, root: root, verdict: .invalid(reason, words))
+  }
+
+  private static func invalid(
+    _ bundle: String, _ artifact: Artifact, _ signer: Signer, _ reason: CandidateRejection.Reason, _ words: String
+  ) -> ConformanceCase {
+    invalid(bundle, artifact, signer, .bundled, reason, words)
   }
 
   private static let github = "https://github.com/login/oauth"
@@ -38,6 +44,7 @@ extension ConformanceCase {
 
   private static let sigstoreGo: [ConformanceCase] = {
     let go = "sigstore-go/pkg/testing/data"
+    let dex = Signer.identity("foo!oidc.local", issuer: "http://oidc.local:8080")
     return [
       valid("sigstore-go/examples/bundle-publish.json", .named, .key("sigstore-go/examples/publish_key.pub")),
       valid("sigstore-go/examples/bundle-provenance.json", .named, release),
@@ -45,10 +52,14 @@ extension ConformanceCase {
       valid("\(go)/bundles/dsse.sigstore.json", .named, brian),
       // sigstore-go #225.
       invalid("\(go)/bundles/dsse-2sigs.sigstore.json", .named, brian, .malformed, "2 signatures"),
+      // A certificate whose only name is an OtherName, critical. The log's checkpoint names the Pod that it ran in, where
+      // the root's baseUrl has its address: other verifiers compare neither, here that is another log.
+      invalid(
+        "\(go)/bundles/othername.sigstore.json", .named, dex, .fixture("\(go)/trusted-roots/scaffolding.json"),
+        .logProofInvalid, "has the origin"),
       valid(
-        "\(go)/bundles/othername.sigstore.json", .named,
-        .identity("foo!oidc.local", issuer: "http://oidc.local:8080"),
-        .fixture("\(go)/trusted-roots/scaffolding.json")),
+        "\(go)/bundles/othername.sigstore.json", .named, dex,
+        .renamed("\(go)/trusted-roots/scaffolding.json", log: "https://rekor-00001-deployment-56bf7777c9-jds5x")),
       invalid(
         "\(go)/bundles/public-key-validity.sigstore.json", .named,
         .key("\(go)/public-keys/public-key-validity.pem"),
@@ -208,9 +219,13 @@ extension ConformanceCase {
       invalid(
         "\(python)/bundle_no_checkpoint.txt.sigstore", file("bundle_no_checkpoint.txt"), william, staging,
         .logProofInvalid, "no checkpoint"),
-      valid("\(python)/tsa/bundle.txt.sigstore", file("tsa/bundle.txt"), alexis, stamps),
-      // Several time-stamps of one authority: each must be in the certificate's time, and none counts for more than one.
-      valid("\(python)/tsa/bundle.duplicate.sigstore", file("tsa/bundle.txt"), alexis, stamps),
+      // Time-stamps of a trusted authority over another message ("hello"): sigstore-go passes over them.
+      invalid(
+        "\(python)/tsa/bundle.txt.sigstore", file("tsa/bundle.txt"), alexis, stamps, .timestampInvalid,
+        "another message"),
+      invalid(
+        "\(python)/tsa/bundle.duplicate.sigstore", file("tsa/bundle.txt"), alexis, stamps, .timestampInvalid,
+        "another message"),
       // CVE-2024-45395.
       invalid(
         "\(python)/tsa/bundle.many_timestamp.sigstore", file("tsa/bundle.txt"), alexis, stamps, .malformed,

@@ -2,6 +2,7 @@ import ArgumentParser
 import Crypto
 import Foundation
 import Primitives
+import Sigstore
 import Testing
 
 @testable import pinseal
