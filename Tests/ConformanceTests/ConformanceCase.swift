@@ -53,6 +53,8 @@ struct ConformanceCase: Sendable, CustomTestStringConvertible, CustomStringConve
     case configuration(String)
     /// A trusted root with its one log at another address.
     case renamed(String, log: String)
+    /// All that two trusted roots trust.
+    case combined(String, String)
     /// A line of a file with a root on each.
     case line(Int, String)
   }
@@ -89,6 +91,10 @@ struct ConformanceCase: Sendable, CustomTestStringConvertible, CustomStringConve
       }
       logs[0]["baseUrl"] = log
       root["tlogs"] = logs
+      arguments += ["--trusted-root", try write(JSONSerialization.data(withJSONObject: root), folder)]
+    case .combined(let one, let other):
+      let roots = try (Fixtures.json(one), Fixtures.json(other))
+      let root = roots.0.merging(roots.1) { ($0 as? [Any]).flatMap { a in ($1 as? [Any]).map { a + $0 } } ?? $0 }
       arguments += ["--trusted-root", try write(JSONSerialization.data(withJSONObject: root), folder)]
     case .line(let number, let file):
       let text = try String(contentsOfFile: try Fixtures.path(file), encoding: .utf8)

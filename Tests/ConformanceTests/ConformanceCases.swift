@@ -33,8 +33,9 @@ extension ConformanceCase {
   private static let beacon = Signer.identity(
     "https://github.com/sigstore-conformance/extremely-dangerous-public-oidc-beacon/.github/workflows/"
       + "extremely-dangerous-oidc-beacon.yml@refs/heads/main", issuer: actions)
-  private static let staging = Root.fixture(
-    "sigstore-python/sigstore/_store/https%3A%2F%2Ftuf-repo-cdn.sigstage.dev/trusted_root.json")
+  private static let stagingFile =
+    "sigstore-python/sigstore/_store/https%3A%2F%2Ftuf-repo-cdn.sigstage.dev/trusted_root.json"
+  private static let staging = Root.fixture(stagingFile)
 
   // MARK: sigstore-go
 
