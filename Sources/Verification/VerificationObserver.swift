@@ -90,8 +90,9 @@ public struct ObservedPlace: Sendable {
   public let name: String
   /// When, and how long.
   public let time: ObservedTime
-  /// How many candidates lay there, and how many of them were judged.
+  /// How many candidates lay there.
   public let present: Int
+  /// How many of them were judged.
   public let judged: Int
   /// How many things lay there that are no signatures.
   public let others: Int

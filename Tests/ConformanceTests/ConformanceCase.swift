@@ -94,7 +94,10 @@ struct ConformanceCase: Sendable, CustomTestStringConvertible, CustomStringConve
       arguments += ["--trusted-root", try write(JSONSerialization.data(withJSONObject: root), folder)]
     case .combined(let one, let other):
       let roots = try (Fixtures.json(one), Fixtures.json(other))
-      let root = roots.0.merging(roots.1) { ($0 as? [Any]).flatMap { a in ($1 as? [Any]).map { a + $0 } } ?? $0 }
+      let root = roots.0.merging(roots.1) { mine, theirs in
+        guard let mine = mine as? [Any], let theirs = theirs as? [Any] else { return mine }
+        return mine + theirs
+      }
       arguments += ["--trusted-root", try write(JSONSerialization.data(withJSONObject: root), folder)]
     case .line(let number, let file):
       let text = try String(contentsOfFile: try Fixtures.path(file), encoding: .utf8)

@@ -182,6 +182,8 @@ extension ConformanceCase {
     let alex = Signer.identity("alex.cameron@trailofbits.com", issuer: google)
     let william = Signer.identity("william@yossarian.net", issuer: github)
     let alexis = Signer.identity("alexis.challande@trailofbits.com", issuer: google)
+    // A certificate of the public-good instance in the log of the staging instance.
+    let mixed = Root.combined(stagingFile, "root-signing/targets/trusted_root.json")
     let stamps = Root.configuration("\(python)/tsa/trust_config.json")
     return [
       valid("\(python)/bundle.txt.sigstore", file("bundle.txt"), .identity("a@tny.town", issuer: github), staging),
@@ -234,8 +236,7 @@ extension ConformanceCase {
       invalid(
         "\(python)/tsa/bundle.txt.late_timestamp.sigstore", file("tsa/bundle.txt"),
         .identity("insecure-cloudtop-shared-user@cloudtop-prod-us-east.iam.gserviceaccount.com", issuer: google),
-        stamps,
-        .certificateInvalid, "not valid at"),
+        mixed, .certificateInvalid, "not valid at"),
     ]
   }()
 }
