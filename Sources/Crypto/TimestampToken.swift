@@ -54,14 +54,11 @@ public enum TimestampToken {
       throw TimestampError(.form, "the time-stamp has \(der.count) bytes, at most \(maximumByteCount) are read")
     }
     let token = try SignedTimestamp(reading: der)
-    guard token.info.imprint == token.info.hash.hash(message) else {
-      throw TimestampError(.imprint, "the time-stamp is of another message: its hash differs")
-    }
     var failure: TimestampError?
     for (index, authority) in authorities.enumerated() {
       guard let leaf = authority.chain.first, token.names(leaf) else { continue }
       do throws(TimestampError) {
-        try token.verify(by: leaf, issuers: Array(authority.chain.dropFirst()), in: authority.validity)
+        try token.verify(over: message, by: leaf, issuers: Array(authority.chain.dropFirst()), in: authority.validity)
         return (token.info.time, index)
       } catch {
         failure = failure ?? error
@@ -76,9 +73,12 @@ public enum TimestampToken {
 extension SignedTimestamp {
   /// Judges this token as one of the authority whose signing certificate is `leaf`.
   fileprivate func verify(
-    by leaf: X509Certificate, issuers: [X509Certificate], in validity: Validity
+    over message: [UInt8], by leaf: X509Certificate, issuers: [X509Certificate], in validity: Validity
   ) throws(TimestampError) {
     try requireCertificate(leaf)
+    guard info.imprint == info.hash.hash(message) else {
+      throw TimestampError(.imprint, "the time-stamp is of another message: its hash differs")
+    }
     let key: PublicKey
     do { key = try leaf.publicKey } catch { throw TimestampError(.path, error.description) }
     guard let scheme = scheme(for: key.kind) else {

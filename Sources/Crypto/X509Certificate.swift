@@ -71,7 +71,7 @@ extension X509Certificate: CustomStringConvertible {
 }
 
 /// Owns an `X509`.
-final class CertificateHandle: @unchecked Sendable {  // OpenSSL counts references and locks inside; it is never changed.
+final class CertificateHandle: @unchecked Sendable {  // OpenSSL counts references and locks inside; never changed.
   let pointer: OpaquePointer
 
   init(der: [UInt8]) throws(CertificateError) {

@@ -107,8 +107,8 @@ final class Connection {
       case .ended:
         inputEnded()
         return
-      case .failed:
-        close()
+      case .failed(let reason):
+        broken(reason)
         return
       }
     }
@@ -260,8 +260,11 @@ final class Connection {
         outputStalledSince = loop.now
         if outputStart == output.count { clearOutput() }
       case .wantsWrite, .wantsRead, .done: isWriteBlocked = true
-      case .ended, .failed:
+      case .ended:
         close()
+        return
+      case .failed(let reason):
+        broken(reason)
         return
       }
     }
@@ -346,6 +349,11 @@ final class Connection {
     case .http2(let http2): http2.cancel()
     case .handshake, .detecting, .finishing, .closed: break
     }
+  }
+
+  private func broken(_ reason: String) {
+    loop.core.logger.debug("connection broken", metadata: ["reason": "\(reason)"])
+    close()
   }
 
   /// Closes at once; work for this client is cancelled.

@@ -1,4 +1,5 @@
 import CNghttp2
+import Logging
 import Synchronization
 
 /// One HTTP/2 connection's conversation, on nghttp2.
@@ -69,6 +70,9 @@ final class HTTP2Connection {
 
   private func terminate(_ code: nghttp2_error_code) {
     guard let session = session?.pointer else { return }
+    if code != NGHTTP2_NO_ERROR {
+      loop.core.logger.debug("HTTP/2 connection ended for the client's fault", metadata: ["code": "\(code.rawValue)"])
+    }
     nghttp2_session_terminate_session(session, UInt32(code.rawValue))
   }
 

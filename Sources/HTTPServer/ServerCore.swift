@@ -12,11 +12,9 @@ final class ServerCore: Sendable {
 
   /// The limits' times in nanoseconds.
   struct Timeouts: Sendable {
-    let handshake, idle, request, write, drain: UInt64
+    let handshake, idle, request, write, drain, grace: UInt64
     /// How long a connection that has said its last waits for the peer to end, so that no reset overtakes the answer.
     let finish: UInt64 = 1_000_000_000
-    /// What a new connection gets while the server drains, and how long its second GOAWAY waits at most.
-    let grace: UInt64 = 1_000_000_000
   }
 
   let handler: any RequestHandler
@@ -40,7 +38,7 @@ final class ServerCore: Sendable {
     timeouts = Timeouts(
       handshake: limits.handshakeTimeout.loopNanoseconds, idle: limits.idleTimeout.loopNanoseconds,
       request: limits.requestTimeout.loopNanoseconds, write: limits.writeTimeout.loopNanoseconds,
-      drain: limits.drainTimeout.loopNanoseconds)
+      drain: limits.drainTimeout.loopNanoseconds, grace: limits.graceTimeout.loopNanoseconds)
     ending = ServerEnding(loops: loops.count)
   }
 

@@ -35,9 +35,9 @@ final class Transport {
     }
     // The SSL takes a reference to the context of its own; SSL_set_fd's BIO does not close the descriptor.
     guard let ssl = SSL_new(context.pointer) else {
+      // `deinit` closes the descriptor: everything is initialised by now.
       self.ssl = nil
       OpenSSLErrors.clear()
-      Glibc.close(descriptor)
       return nil
     }
     self.ssl = ssl

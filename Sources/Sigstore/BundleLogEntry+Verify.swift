@@ -12,12 +12,8 @@ extension BundleLogEntry {
     case .v02, .v03:
       guard proof != nil else { throw missing("inclusion proof", bundle) }
     }
-    if case .certificate(_, _, let validity) = signature.verifier, let integratedTime,
-      !validity.contains(integratedTime)
-    {
-      // Also where the time is not signed, and so not used: it contradicts.
-      throw CandidateRejection.outsideCertificate(integratedTime)
-    }
+    // Also where the time is not signed, and so not used: it contradicts.
+    if let integratedTime { try signature.verifier.requireValid(at: integratedTime) }
     return log.isV2Only || isV2Kind
       ? try verifyV2(entryOf: signature, log: log, times: times)
       : try verifyV1(entryOf: signature, log: log, times: times)

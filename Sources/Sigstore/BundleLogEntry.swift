@@ -42,7 +42,9 @@ struct BundleLogEntry: Sendable {
   let body: [UInt8]
 
   var place: Place { Place(logID: logID, logIndex: logIndex) }
+}
 
+extension BundleLogEntry {
   init(_ field: Field) throws(CandidateRejection) {
     try field.allowOnly([
       "logIndex", "logId", "kindVersion", "integratedTime", "inclusionPromise", "inclusionProof", "canonicalizedBody",

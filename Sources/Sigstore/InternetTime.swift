@@ -26,9 +26,6 @@ public enum InternetTime {
     return (time, hasFraction)
   }
 
-  /// `time` in this form; times before the year 1 or behind the year 9999 as a plain number of seconds.
-  public static func format(_ time: UnixTime) -> String { CalendarTime.text(time) }
-
   private static func number(_ digits: ArraySlice<UInt8>) -> Int? {
     var value = 0
     for digit in digits {

@@ -32,9 +32,7 @@ struct LegacyLogAnnotation {
     // The body is believed, and read, only after this.
     try timestamp.verify(log)
     try RekorEntry(parsing: timestamp.body).requireEntry(of: signature)
-    if case .certificate(_, _, let validity) = signature.verifier, !validity.contains(timestamp.integratedTime) {
-      throw CandidateRejection.outsideCertificate(timestamp.integratedTime)
-    }
+    try signature.verifier.requireValid(at: timestamp.integratedTime)
     return LogProof(
       logID: logID, logIndex: timestamp.logIndex, integratedTime: timestamp.integratedTime, logURL: log.baseURL)
   }
@@ -43,13 +41,4 @@ struct LegacyLogAnnotation {
 extension MediaType {
   /// The annotation of a simple signing layer that holds Rekor v1's entry timestamp.
   public static let logAnnotation = "dev.sigstore.cosign/bundle"
-}
-
-extension CandidateRejection {
-  /// The refusal of a time that the signer's certificate was not valid at.
-  static func outsideCertificate(_ time: UnixTime) -> CandidateRejection {
-    CandidateRejection(
-      .logProofInvalid,
-      "its log entry says it was taken in at \(InternetTime.format(time)), when its certificate was not valid")
-  }
 }

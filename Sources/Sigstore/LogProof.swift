@@ -27,14 +27,28 @@ public struct LoggedSignature: Sendable {
   public enum Verifier: Sendable {
     /// A trusted key.
     case key(PublicKey)
-    /// A certificate (DER) with its key, and when it is valid.
-    case certificate(der: [UInt8], key: PublicKey, validity: Validity)
+    /// A certificate.
+    case certificate(X509Certificate)
 
     /// The key that the signature was verified with.
     var key: PublicKey {
-      switch self {
-      case .key(let key), .certificate(_, let key, _): key
+      get throws(CandidateRejection) {
+        switch self {
+        case .key(let key): return key
+        case .certificate(let certificate):
+          do throws(CertificateError) { return try certificate.publicKey } catch {
+            throw CandidateRejection(.certificateInvalid, "it is signed with a certificate: \(error.description)")
+          }
+        }
       }
+    }
+
+    /// Throws if this is a certificate that was not valid at `time`, at which a log says it took the entry in.
+    func requireValid(at time: UnixTime) throws(CandidateRejection) {
+      guard case .certificate(let certificate) = self, !certificate.validity.contains(time) else { return }
+      throw CandidateRejection(
+        .logProofInvalid,
+        "its log entry says it was taken in at \(CalendarTime.text(time)), when its certificate was not valid")
     }
   }
 
@@ -63,7 +77,16 @@ public struct LoggedSignature: Sendable {
   }
 }
 
-/// Checks what transparency logs say of signatures (cosign.md 3.1, 3.3, 3.4). Pure.
+/// Checks what transparency logs say of signatures. Pure.
+///
+/// Which log, by which key, is the trust root's choice. What cosign 3 lets pass and is refused here:
+/// - a proof whose tree size or root (v2: both) is not the checkpoint's, a v2 index that is another in the proof,
+///   a `canonicalizedBody` that is not the v2 entry, times and timestamps in a v2 entry;
+/// - a checkpoint whose origin is not named after the log (v1: `NAME - TREE`) or that the log signed twice;
+/// - an entry timestamp that does not verify, also beside an entry that does;
+/// - a time outside of the signer's certificate or of the log key's validity, also where it is not signed;
+/// - an entry of other than one signature, of another payload type, or with members that its kind does not have;
+/// - JSON with members unknown, doubled, or in other capitals, integers and base64 in other spellings.
 public enum LogVerifier {
   /// Entries of logs that one bundle may have.
   public static let maximumEntryCount = 32

@@ -53,8 +53,8 @@ struct RekorEntry {
         throw CandidateRejection(
           .logProofInvalid, "its log entry is of another key than \(key.fingerprint.short), which signed")
       }
-    case (.certificate(let der, _, _), .certificate):
-      guard block.content == der else {
+    case (.certificate(let certificate), .certificate):
+      guard block.content == certificate.der else {
         throw CandidateRejection(.logProofInvalid, "its log entry is of another certificate than the signer's")
       }
     case (.key, .certificate):

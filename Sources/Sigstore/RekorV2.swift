@@ -9,7 +9,7 @@ enum RekorV2 {
 
   /// The entry that the log has if it has `signature`: canonical JSON (RFC 8785), to the byte.
   static func entry(of signature: LoggedSignature) throws(CandidateRejection) -> [UInt8] {
-    let key = signature.verifier.key
+    let key = try signature.verifier.key
     guard let scheme = scheme(of: key.kind) else {
       throw CandidateRejection(.logProofInvalid, "its log entry is of Rekor v2, which takes no \(key.kind) keys")
     }
@@ -56,9 +56,9 @@ enum RekorV2 {
     case .key(let key):
       writer.name("publicKey")
       writer.object { $0.member("rawBytes", Base64.encode(key.subjectPublicKeyInfo)) }
-    case .certificate(let der, _, _):
+    case .certificate(let certificate):
       writer.name("x509Certificate")
-      writer.object { $0.member("rawBytes", Base64.encode(der)) }
+      writer.object { $0.member("rawBytes", Base64.encode(certificate.der)) }
     }
   }
 

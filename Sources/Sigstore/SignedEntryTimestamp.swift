@@ -40,11 +40,11 @@ extension TransparencyLog {
   /// Throws unless the log's key was in use at `time`.
   func requireInUse(at time: UnixTime) throws(CandidateRejection) {
     guard !validity.contains(time) else { return }
-    let start = validity.start.map { "from \(InternetTime.format($0))" }
-    let end = validity.end.map { "to \(InternetTime.format($0))" }
+    let start = validity.start.map { "from \(CalendarTime.text($0))" }
+    let end = validity.end.map { "to \(CalendarTime.text($0))" }
     throw CandidateRejection(
       .logProofInvalid,
-      "its log proof is of \(InternetTime.format(time)), but the key of \(name) was in use "
+      "its log proof is of \(CalendarTime.text(time)), but the key of \(name) was in use "
         + [start, end].compactMap(\.self).joined(separator: " "))
   }
 }

@@ -44,6 +44,7 @@ struct Bounds: ParsableArguments {
       value = try settings.duration(name, flag: flag, default: value)
     }
     try integer("max-body-bytes", maxBodyBytes, &configuration.serverLimits.bodyBytes, 1024...(16 << 20))
+    configuration.admission.maximumBytes = configuration.serverLimits.bodyBytes
     try integer("max-connections", maxConnections, &configuration.serverLimits.connections, 1...65_536)
     try integer("max-streams", maxStreams, &configuration.serverLimits.streamsPerConnection, 1...1024)
     try duration("handshake-timeout", handshakeTimeout, &configuration.serverLimits.handshakeTimeout)

@@ -1,79 +1,79 @@
-public import Crypto
+package import Crypto
 
 /// A certificate of any content, signed by any key.
-public struct ForgedCertificate: Sendable {
+package struct ForgedCertificate: Sendable {
   /// An extension; `value` is what stands in its OCTET STRING.
-  public struct Extension: Sendable {
-    public var identifier: String
-    public var isCritical: Bool
-    public var value: [UInt8]
+  package struct Extension: Sendable {
+    package var identifier: String
+    package var isCritical: Bool
+    package var value: [UInt8]
 
-    public init(_ identifier: String, critical: Bool = false, _ value: [UInt8]) {
+    package init(_ identifier: String, critical: Bool = false, _ value: [UInt8]) {
       self.identifier = identifier
       isCritical = critical
       self.value = value
     }
 
-    public var encoded: [UInt8] {
+    package var encoded: [UInt8] {
       DERText.sequence(
         DERText.identifier(identifier), isCritical ? DERText.yes : [], DERText.octets(value))
     }
 
     /// BasicConstraints.
-    public static func authority(_ isAuthority: Bool = true, pathLength: Int? = nil) -> Extension {
+    package static func authority(_ isAuthority: Bool = true, pathLength: Int? = nil) -> Extension {
       Extension(
         "2.5.29.19", critical: true,
         DERText.sequence(isAuthority ? DERText.yes : [], pathLength.map(DERText.integer) ?? []))
     }
 
     /// KeyUsage with these bits of its first byte.
-    public static func keyUsage(_ bits: UInt8) -> Extension {
+    package static func keyUsage(_ bits: UInt8) -> Extension {
       Extension("2.5.29.15", critical: true, DERText.bits([bits], unused: UInt8(bits.trailingZeroBitCount)))
     }
 
     /// ExtKeyUsage.
-    public static func purposes(_ identifiers: String..., critical: Bool = false) -> Extension {
+    package static func purposes(_ identifiers: String..., critical: Bool = false) -> Extension {
       Extension("2.5.29.37", critical: critical, DERText.value(0x30, identifiers.flatMap(DERText.identifier)))
     }
 
-    public static let codeSigning = purposes("1.3.6.1.5.5.7.3.3")
-    public static let timeStamping = purposes("1.3.6.1.5.5.7.3.8", critical: true)
+    package static let codeSigning = purposes("1.3.6.1.5.5.7.3.3")
+    package static let timeStamping = purposes("1.3.6.1.5.5.7.3.8", critical: true)
 
     /// SubjectAlternativeName of general names, each with its tag.
-    public static func names(_ names: (tag: UInt8, content: [UInt8])..., critical: Bool = true) -> Extension {
+    package static func names(_ names: (tag: UInt8, content: [UInt8])..., critical: Bool = true) -> Extension {
       Extension(
         "2.5.29.17", critical: critical, DERText.value(0x30, names.flatMap { DERText.value($0.tag, $0.content) }))
     }
 
-    public static func email(_ text: String) -> Extension { names((0x81, Array(text.utf8))) }
-    public static func uri(_ text: String) -> Extension { names((0x86, Array(text.utf8))) }
+    package static func email(_ text: String) -> Extension { names((0x81, Array(text.utf8))) }
+    package static func uri(_ text: String) -> Extension { names((0x86, Array(text.utf8))) }
 
     /// An otherName as Fulcio writes it.
-    public static func otherName(_ text: String, identifier: String = "1.3.6.1.4.1.57264.1.7") -> Extension {
+    package static func otherName(_ text: String, identifier: String = "1.3.6.1.4.1.57264.1.7") -> Extension {
       names((0xA0, DERText.identifier(identifier) + DERText.value(0xA0, DERText.utf8(text))))
     }
 
     /// Fulcio's issuer, the older form of bare bytes.
-    public static func issuer(_ text: String) -> Extension { Extension("1.3.6.1.4.1.57264.1.1", Array(text.utf8)) }
+    package static func issuer(_ text: String) -> Extension { Extension("1.3.6.1.4.1.57264.1.1", Array(text.utf8)) }
     /// Fulcio's issuer, the newer form.
-    public static func issuerV2(_ text: String) -> Extension { Extension("1.3.6.1.4.1.57264.1.8", DERText.utf8(text)) }
+    package static func issuerV2(_ text: String) -> Extension { Extension("1.3.6.1.4.1.57264.1.8", DERText.utf8(text)) }
   }
 
-  public var version: [UInt8] = DERText.value(0xA0, DERText.integer(2))
-  public var serialNumber: [UInt8] = DERText.integer(4711)
-  public var subject: String
-  public var issuer: String
-  public var notBefore: [UInt8]
-  public var notAfter: [UInt8]
-  public var extensions: [Extension]
-  public var key: PrivateKey
+  package var version: [UInt8] = DERText.value(0xA0, DERText.integer(2))
+  package var serialNumber: [UInt8] = DERText.integer(4711)
+  package var subject: String
+  package var issuer: String
+  package var notBefore: [UInt8]
+  package var notAfter: [UInt8]
+  package var extensions: [Extension]
+  package var key: PrivateKey
   /// Signature algorithm inside the signed part, if not the one outside.
-  public var innerAlgorithm: [UInt8]?
+  package var innerAlgorithm: [UInt8]?
   /// Bytes between the key and the extensions.
-  public var uniqueIdentifiers: [UInt8] = []
+  package var uniqueIdentifiers: [UInt8] = []
 
   /// A certificate of a P-256 key, valid from one time to another, both inclusive.
-  public init(
+  package init(
     subject: String, issuer: String, from start: UnixTime, to end: UnixTime, extensions: [Extension],
     key: PrivateKey? = nil
   ) throws {
@@ -86,7 +86,7 @@ public struct ForgedCertificate: Sendable {
   }
 
   /// The TBSCertificate.
-  public func signedPart(signedBy signer: PrivateKey) -> [UInt8] {
+  package func signedPart(signedBy signer: PrivateKey) -> [UInt8] {
     let list = extensions.isEmpty ? [] : DERText.value(0xA3, DERText.value(0x30, extensions.flatMap(\.encoded)))
     let first = version + serialNumber + (innerAlgorithm ?? DERText.signatureAlgorithm(signer))
     let second = DERText.name(issuer) + DERText.sequence(notBefore, notAfter)
@@ -95,7 +95,7 @@ public struct ForgedCertificate: Sendable {
   }
 
   /// The certificate in DER.
-  public func signed(by signer: PrivateKey) throws -> [UInt8] {
+  package func signed(by signer: PrivateKey) throws -> [UInt8] {
     let part = signedPart(signedBy: signer)
     let signature = try signer.sign(part, scheme: DERText.scheme(signer))
     return DERText.sequence(part, DERText.signatureAlgorithm(signer), DERText.bits(signature))

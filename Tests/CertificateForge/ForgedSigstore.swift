@@ -1,26 +1,26 @@
-public import Crypto
+package import Crypto
 import Primitives
 
 /// A Sigstore of one's own: certificate authority, certificate log and time-stamp authority, and the trust root that lists
 /// them. Everything is valid in the year 2026.
-public struct ForgedSigstore: Sendable {
+package struct ForgedSigstore: Sendable {
   /// 2026-01-01T00:00:00Z.
-  public static let start: UnixTime = 1_767_225_600
+  package static let start: UnixTime = 1_767_225_600
   /// 2026-12-31T23:59:59Z.
-  public static let end: UnixTime = start + 365 * 86_400 - 1
+  package static let end: UnixTime = start + 365 * 86_400 - 1
   /// When leaves are issued: 2026-06-01T00:00:00Z; they live for ten minutes.
-  public static let now: UnixTime = 1_780_272_000
-  public static let lifetime: UnixTime = 600
+  package static let now: UnixTime = 1_780_272_000
+  package static let lifetime: UnixTime = 600
 
-  public let root: [UInt8]
-  public let rootKey: PrivateKey
-  public let intermediate: [UInt8]
-  public let intermediateKey: PrivateKey
-  public let logKey: PrivateKey
-  public let stamper: [UInt8]
-  public let stamperKey: PrivateKey
+  package let root: [UInt8]
+  package let rootKey: PrivateKey
+  package let intermediate: [UInt8]
+  package let intermediateKey: PrivateKey
+  package let logKey: PrivateKey
+  package let stamper: [UInt8]
+  package let stamperKey: PrivateKey
 
-  public init() throws {
+  package init() throws {
     var authority = try ForgedCertificate(
       subject: "root", issuer: "root", from: Self.start, to: Self.end, extensions: [.authority(), .keyUsage(0x06)])
     rootKey = authority.key
@@ -39,7 +39,7 @@ public struct ForgedSigstore: Sendable {
   }
 
   /// A certificate of the intermediate, before it is logged: for this identity, at this time.
-  public func leaf(
+  package func leaf(
     _ names: ForgedCertificate.Extension = .email("jane@example.com"), issuer: String = "https://issuer.example.com",
     at time: UnixTime = now, key: PrivateKey? = nil
   ) throws -> ForgedCertificate {
@@ -49,7 +49,7 @@ public struct ForgedSigstore: Sendable {
   }
 
   /// A signed certificate timestamp over this certificate.
-  public func timestamp(
+  package func timestamp(
     of certificate: ForgedCertificate, at time: UnixTime = now, by log: PrivateKey? = nil, extensions: [UInt8] = [],
     issuerKey: PublicKey? = nil
   ) throws -> [UInt8] {
@@ -69,13 +69,13 @@ public struct ForgedSigstore: Sendable {
   }
 
   /// The extension with a list of timestamps.
-  public static func list(_ timestamps: [[UInt8]]) -> ForgedCertificate.Extension {
+  package static func list(_ timestamps: [[UInt8]]) -> ForgedCertificate.Extension {
     func vector(_ content: [UInt8]) -> [UInt8] { [UInt8(content.count >> 8), UInt8(content.count & 0xFF)] + content }
     return ForgedCertificate.Extension("1.3.6.1.4.1.11129.2.4.2", DERText.octets(vector(timestamps.flatMap(vector))))
   }
 
   /// The certificate, logged and signed.
-  public func issue(_ certificate: ForgedCertificate, timestamps: [[UInt8]]? = nil) throws -> [UInt8] {
+  package func issue(_ certificate: ForgedCertificate, timestamps: [[UInt8]]? = nil) throws -> [UInt8] {
     var logged = certificate
     let timestamps = try timestamps ?? [timestamp(of: certificate)]
     if !timestamps.isEmpty { logged.extensions.append(Self.list(timestamps)) }
@@ -83,12 +83,12 @@ public struct ForgedSigstore: Sendable {
   }
 
   /// A time-stamp (TimeStampResp) over these bytes.
-  public func stamp(_ message: [UInt8], at time: UnixTime = now) throws -> [UInt8] {
+  package func stamp(_ message: [UInt8], at time: UnixTime = now) throws -> [UInt8] {
     try ForgedTimestamp(over: message, at: time, certificate: stamper).signed(by: stamperKey)
   }
 
   /// The trust root's text. `logs` are elements of its list of transparency logs.
-  public func trustedRoot(
+  package func trustedRoot(
     logs: [String] = [], authorities: [[[UInt8]]]? = nil, authorityValidity: Validity? = nil,
     logValidity: Validity? = nil, stamperValidity: Validity? = nil
   ) -> [UInt8] {

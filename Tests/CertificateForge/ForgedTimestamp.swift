@@ -1,40 +1,40 @@
-public import Crypto
+package import Crypto
 
 /// A TimeStampResp of any content, signed by any key.
-public struct ForgedTimestamp: Sendable {
-  public static let timestampInfo = "1.2.840.113549.1.9.16.1.4"
+package struct ForgedTimestamp: Sendable {
+  package static let timestampInfo = "1.2.840.113549.1.9.16.1.4"
 
-  public var message: [UInt8]
+  package var message: [UInt8]
   /// `YYYYMMDDHHMMSS[.f]Z`.
-  public var time: String
-  public var status: [UInt8] = DERText.integer(0)
+  package var time: String
+  package var status: [UInt8] = DERText.integer(0)
   /// The hash function of the imprint and of the signature.
-  public var hash: HashAlgorithm = .sha256
+  package var hash: HashAlgorithm = .sha256
   /// The imprint, if not the message's hash.
-  public var imprint: [UInt8]?
+  package var imprint: [UInt8]?
   /// The object identifier of the imprint's hash function, if not the right one.
-  public var imprintAlgorithm: String?
+  package var imprintAlgorithm: String?
   /// Bytes behind the time: accuracy and so on.
-  public var rest: [UInt8] = []
+  package var rest: [UInt8] = []
   /// The certificate that the token says it is signed with.
-  public var certificate: [UInt8]
+  package var certificate: [UInt8]
   /// The certificates that the token brings along.
-  public var embedded: [[UInt8]] = []
+  package var embedded: [[UInt8]] = []
   /// The signer's name, if not issuer and serial number of `certificate`.
-  public var signerName: [UInt8]?
+  package var signerName: [UInt8]?
   /// Attributes that are left out.
-  public var omitted: Set<String> = []
+  package var omitted: Set<String> = []
   /// Attributes in addition.
-  public var attributes: [[UInt8]] = []
+  package var attributes: [[UInt8]] = []
   /// The digest attribute, if not of the content.
-  public var messageDigest: [UInt8]?
+  package var messageDigest: [UInt8]?
   /// The hash of the certificate in the attributes, if not that of `certificate`.
-  public var certificateHash: [UInt8]?
-  public var contentType = timestampInfo
-  public var signatureAlgorithm: [UInt8]?
-  public var signerCount = 1
+  package var certificateHash: [UInt8]?
+  package var contentType = timestampInfo
+  package var signatureAlgorithm: [UInt8]?
+  package var signerCount = 1
 
-  public init(over message: [UInt8], at time: UnixTime, certificate: [UInt8]) {
+  package init(over message: [UInt8], at time: UnixTime, certificate: [UInt8]) {
     self.message = message
     self.time = DERText.timeDigits(time)
     self.certificate = certificate
@@ -80,7 +80,7 @@ public struct ForgedTimestamp: Sendable {
   }
 
   /// The response in DER.
-  public func signed(by key: PrivateKey) throws -> [UInt8] {
+  package func signed(by key: PrivateKey) throws -> [UInt8] {
     let content = info
     var attributes = attribute("1.2.840.113549.1.9.3", DERText.identifier(contentType))
     attributes += attribute("1.2.840.113549.1.9.4", DERText.octets(messageDigest ?? hash.hash(content)))

@@ -1,5 +1,6 @@
 import CertificateForge
 import Crypto
+import Primitives
 import Testing
 
 private let start = ForgedSigstore.start
@@ -198,6 +199,60 @@ private let now = ForgedSigstore.now
       chain.leafSigner = try PrivateKey(generating: kind)
       chain.intermediate.key = chain.leafSigner
       #expect(try chain.verdict() == "accepted", "\(kind)")
+    }
+  }
+
+  /// A root whose key is RSA of 1024 bits, and a leaf that it signed with SHA-256.
+  private static let weakKey = [
+    """
+    MIIB9TCCAV6gAwIBAgIUQ+conn46OVJLWba6KTmb59YjCYQwDQYJKoZIhvcNAQELBQAwFDESMBAGA1UEAwwJd2VhayByb290MCAX\
+    DTI2MTEyNDA4MDUyOFoYDzIxMjYxMDMxMDgwNTI4WjAUMRIwEAYDVQQDDAl3ZWFrIHJvb3QwgZ8wDQYJKoZIhvcNAQEBBQADgY0A\
+    MIGJAoGBAKor1VP3boglR0mSkrFFE1jQxhLdSQMlmj2OJY0/aPJKVN6HXUDBSiy9kkOXMDU4sxRpt0HvIlRIZcsW9XVkIcDg77ly\
+    CDZEx0CT2tM7WM53k1Fny+zlwo9CVfdggjtVtBkrsBIIRtoIjIWGwMT7JB7sWlf8tjXiJkuKB+DkmjVdAgMBAAGjQjBAMA8GA1Ud\
+    EwEB/wQFMAMBAf8wDgYDVR0PAQH/BAQDAgIEMB0GA1UdDgQWBBQmUfJR9mHKpcMK23Gq96nO1r0woDANBgkqhkiG9w0BAQsFAAOB\
+    gQBZzhKWfMkd5HCPKtTsHq77rs+ina2M5KJ+n3RigrFcUkRGrSaLqOldAS+1++ZrQc7BYdTwa0Xcc937t17gHvZJ9yIjUPXjRx+T\
+    0SR2MUyte6Tx4TZ61vQFFfvd7nOm5dcG3ZdyK9CISw+9DcYxHTLENcwLcFO94C6sVSbHbPDS+Q==
+    """,
+    """
+    MIIB2jCCAUOgAwIBAgIBATANBgkqhkiG9w0BAQsFADAUMRIwEAYDVQQDDAl3ZWFrIHJvb3QwIBcNMjYxMTI0MDgwNTI4WhgPMjEy\
+    NjEwMzEwODA1MjhaMA8xDTALBgNVBAMMBGxlYWYwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAAS/5edKoQ6HTR7lvQlaUSzvgyiI\
+    Hd0oiT/t8Nzu8ZYClpJCD3chh4jtXLbV401rm0E4+4tkemCHe8j6Mhyujlhvo4GFMIGCMA4GA1UdDwEB/wQEAwIHgDATBgNVHSUE\
+    DDAKBggrBgEFBQcDAzAbBgNVHREEFDASgRBqYW5lQGV4YW1wbGUuY29tMB0GA1UdDgQWBBQ7XkUMhzE14RuvpuM0R6wowo0QQDAf\
+    BgNVHSMEGDAWgBQmUfJR9mHKpcMK23Gq96nO1r0woDANBgkqhkiG9w0BAQsFAAOBgQCAUP47nlhq0Zbaazyn+EosHzQheh8n7hnS\
+    jFbY8PgxPkjL+RgmpIduSQi8mHEwIAMxuNnCubfvWIQdcgkWLtDyih3STqUnSCLzZogWa5WHZXvESMEK32SOh99ZNqcT412CS3o6\
+    NKlUJcdu0ahZOPzTU2f8wIShwK5hPyRE8SDkmg==
+    """,
+  ]
+  /// A root with a key on P-256, and a leaf that it signed with SHA-1.
+  private static let weakHash = [
+    """
+    MIIBbzCCARSgAwIBAgIUSEiarcDwMuEv+7aaHRiMamWZ9AswCgYIKoZIzj0EAwIwFDESMBAGA1UEAwwJd2VhayByb290MCAXDTI2\
+    MTEyNDA4MDUyOFoYDzIxMjYxMDMxMDgwNTI4WjAUMRIwEAYDVQQDDAl3ZWFrIHJvb3QwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNC\
+    AASSfD4lgfnTEAoMhUh+7uPI0re15LNXXz4f7CxmaDm6hAFpuSIY/btHbC8tH1hwa67MnlRGDP+2r0by1wGp3v8fo0IwQDAPBgNV\
+    HRMBAf8EBTADAQH/MA4GA1UdDwEB/wQEAwICBDAdBgNVHQ4EFgQUrCvlHIOF6XZif/B9VWi+VNt59+kwCgYIKoZIzj0EAwIDSQAw\
+    RgIhAKWEPY/A1IFRfhZ8H+gfAQWqQywObR6V1c1ZrdZJ+mMNAiEA/vOPxOjIbPl4KoQ38U9ouyRQ/NGJ3MfIMCR6EYFfVcU=
+    """,
+    """
+    MIIBmDCCAT+gAwIBAgIBATAJBgcqhkjOPQQBMBQxEjAQBgNVBAMMCXdlYWsgcm9vdDAgFw0yNjExMjQwODA1MjhaGA8yMTI2MTAz\
+    MTA4MDUyOFowDzENMAsGA1UEAwwEbGVhZjBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABL/l50qhDodNHuW9CVpRLO+DKIgd3SiJ\
+    P+3w3O7xlgKWkkIPdyGHiO1cttXjTWubQTj7i2R6YId7yPoyHK6OWG+jgYUwgYIwDgYDVR0PAQH/BAQDAgeAMBMGA1UdJQQMMAoG\
+    CCsGAQUFBwMDMBsGA1UdEQQUMBKBEGphbmVAZXhhbXBsZS5jb20wHQYDVR0OBBYEFDteRQyHMTXhG6+m4zRHrCjCjRBAMB8GA1Ud\
+    IwQYMBaAFKwr5RyDhel2Yn/wfVVovlTbeffpMAkGByqGSM49BAEDSAAwRQIgb9uxm1nGIBvpGeGxqV6Qeb4SbnWu52kJsdOQtamb\
+    oSoCIQDAxgqMRWYQaQukFqq7dPaYo91Rgv4EJXPsdXXsKNYQaQ==
+    """,
+  ]
+
+  @Test func `weak keys and hashes of issuers are refused`() throws {
+    for (chain, expected) in [
+      (Self.weakKey, "CA certificate key too weak"), (Self.weakHash, "CA signature digest algorithm too weak"),
+    ] {
+      let all = try chain.map { try X509Certificate(der: try #require(Base64.decode($0))) }
+      let found = verdict { () throws(CertificateError) in
+        // 2030-01-01T00:00:00Z.
+        _ = try CertificatePath.verify(
+          leaf: all[1], intermediates: [], roots: [all[0]], at: 1_893_456_000, purpose: .codeSigning)
+      }
+      #expect(found.hasPrefix("strength: ") && found.contains(expected), "\(found)")
     }
   }
 

@@ -197,6 +197,17 @@ func verdict(_ body: () throws(CertificateError) -> Void) -> String {
     #expect(readable > 0)
   }
 
+  @Test(
+    arguments: [
+      ("=#", "CN==#"), ("a,b\u{0}c", "CN=a\\,b\\00c"), ("\u{202E}evil\n", "CN=\\E2\\80\\AEevil\\0A"),
+    ])
+  func `CVE-2023-25656: a strange distinguished name is only text`(_ name: String, _ shown: String) throws {
+    let certificate = try X509Certificate(der: Self.certificate { $0.subject = name })
+    #expect(certificate.description == shown)
+    let long = try X509Certificate(der: Self.certificate { $0.subject = String(repeating: "=#", count: 5000) })
+    #expect(long.description.unicodeScalars.count == 97)
+  }
+
   @Test func `a key of a kind that is not taken is an error when it is asked for`() throws {
     let der = try Self.certificate()
     // P-256's curve becomes one that does not exist.

@@ -34,12 +34,12 @@ private let signature = Array("a signature".utf8)
       let root = try X509Certificate(der: self.root.signed(by: self.root.key))
       if token.certificate.isEmpty { token.certificate = leaf.der }
       let response = edit(try token.signed(by: signer))
-      do {
+      do throws(TimestampError) {
         let found = try TimestampToken.verify(
           response: response, over: message, authorities: [(chain: [leaf, root], validity: validity)])
         #expect(found.authority == 0)
         return "accepted: \(found.time - now)"
-      } catch let error as TimestampError {
+      } catch {
         #expect(error.description == error.description.printable(limit: 2000))
         return "\(error.check.rawValue): \(error.description)"
       }

@@ -36,7 +36,7 @@ struct HTTP1LiveTests {
         )
         return client
       }
-      await test.handler.entered.wait()
+      try await eventually("the work has begun") { test.handler.entered.hasHappened }
       test.handler.release.happen()
       try await blocking {
         try #expect(client.answer().text == "late\n")
@@ -248,10 +248,10 @@ struct HTTP1LiveTests {
         try client.send("GET /later HTTP/1.1\r\nHost: a\r\n\r\n")
         return client
       }
-      await test.handler.entered.wait()
+      try await eventually("the work has begun") { test.handler.entered.hasHappened }
       _ = client
       client = nil
-      await test.handler.cancelled.wait()
+      try await eventually("the work is cancelled") { test.handler.cancelled.hasHappened }
       try await eventually("the connection is gone") { test.server.statistics.openConnections == 0 }
     }
   }

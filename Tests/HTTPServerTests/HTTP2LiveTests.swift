@@ -1,6 +1,7 @@
-import HTTPServer
 import Primitives
 import Testing
+
+@testable import HTTPServer
 
 @Suite(.timeLimit(.minutes(1)))
 struct HTTP2LiveTests {
@@ -49,9 +50,9 @@ struct HTTP2LiveTests {
         try client.send(.headers, flags: Self.wholeRequest, stream: 1, HTTP2Client.request("GET", "/later"))
         return client
       }
-      await test.handler.entered.wait()
+      try await eventually("the work has begun") { test.handler.entered.hasHappened }
       try await blocking { try client.send(.reset, stream: 1, [0, 0, 0, 8]) }
-      await test.handler.cancelled.wait()
+      try await eventually("the work is cancelled") { test.handler.cancelled.hasHappened }
       try await blocking {
         try client.send(.headers, flags: Self.wholeRequest, stream: 3, Self.get)
         try #expect(client.next(.headers).stream == 3)
@@ -67,15 +68,15 @@ struct HTTP2LiveTests {
         try client.send(.headers, flags: Self.wholeRequest, stream: 1, HTTP2Client.request("GET", "/later"))
         return client
       }
-      await test.handler.entered.wait()
+      try await eventually("the work has begun") { test.handler.entered.hasHappened }
       _ = client
       client = nil
-      await test.handler.cancelled.wait()
+      try await eventually("the work is cancelled") { test.handler.cancelled.hasHappened }
     }
   }
 
   @Test func `a refused request is answered before its body is there`() async throws {
-    try await TestServer.run { test in
+    try await TestServer.run(limits: { $0.graceTimeout = .milliseconds(50) }) { test in
       let port = test.port
       try await blocking {
         let client = try HTTP2Client(port: port)

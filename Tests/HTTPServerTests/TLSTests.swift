@@ -95,7 +95,8 @@ struct TLSTests {
       ] {
         let load = try await h2load.run(arguments + ["\(address)/length"])
         #expect(
-          load.output.contains("\(count) succeeded, 0 failed, 0 errored, 0 timeout"), "\(load.output) \(load.errors)")
+          load.output.contains("\(count) succeeded, 0 failed, 0 errored, 0 timeout"),
+          "\(load.output) \(load.errors) \(test.log.withLock { $0 })")
         #expect(load.output.contains("status codes: \(count) 2xx"))
       }
       let single = try await nghttp.run(["--no-verify-peer", "\(address)/hello"])

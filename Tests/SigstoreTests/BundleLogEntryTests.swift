@@ -54,8 +54,10 @@ import Testing
 
   @Test func `a proof with timestamp says place and time as the log signed them`() throws {
     let proof = try #require(try proofs(entry()).first)
-    #expect(proof == LogProof(
-      logID: log.spkiID, logIndex: 1003, integratedTime: 1_700_000_000, logURL: "https://log.example.com"))
+    #expect(
+      proof
+        == LogProof(
+          logID: log.spkiID, logIndex: 1003, integratedTime: 1_700_000_000, logURL: "https://log.example.com"))
   }
 
   @Test func `CVE-2024-55655: a time that no timestamp signs is not reported`() throws {
@@ -84,7 +86,8 @@ import Testing
       { $0.timestamp = [1] },
     ] as [(inout ForgeLog.Entry) -> Void] {
       let refusal = try refusal { try proofs(entry(edit: edit)) }
-      #expect(refusal.names(.logProofInvalid, "entry timestamp does not verify"), "\(refusal?.description ?? "accepted")")
+      #expect(
+        refusal.names(.logProofInvalid, "entry timestamp does not verify"), "\(refusal?.description ?? "accepted")")
     }
     for edit in [{ $0.integratedTime = nil }, { $0.integratedTime = 0 }] as [(inout ForgeLog.Entry) -> Void] {
       #expect(
@@ -130,7 +133,10 @@ import Testing
       (#""treeSize":"6""#, #""treeSize":"7""#, "is in a tree of 7, its checkpoint of one of 6"),
       (#""treeSize":"6""#, #""treeSize":"0""#, "is in a tree of 0"),
       (#""treeSize":"6","#, "", "is in a tree of 0"),
-      (#""rootHash":"\#(root)""#, #""rootHash":"\#(Base64.encode(log.spkiID))""#, "for another root than its checkpoint's"),
+      (
+        #""rootHash":"\#(root)""#, #""rootHash":"\#(Base64.encode(log.spkiID))""#,
+        "for another root than its checkpoint's"
+      ),
       (#""logIndex":"3""#, #""logIndex":"6""#, "for the index 6 in a tree of 6"),
       (#""logIndex":"3""#, #""logIndex":"2""#, "does not lead to the root"),
       (#""logIndex":"3","#, "", "does not lead to the root"),
@@ -143,7 +149,8 @@ import Testing
     }
     // All three changed alike: then the checkpoint is not the log's.
     let all = good.replacing(#""treeSize":"6""#, with: #""treeSize":"7""#).replacing("\\n6\\n", with: "\\n7\\n")
-    #expect(try refusal { try proofs(all) }.names(.logProofInvalid, "a signature by the log log.example.com that does not"))
+    #expect(
+      try refusal { try proofs(all) }.names(.logProofInvalid, "a signature by the log log.example.com that does not"))
   }
 
   @Test func `attack 29: a tree of one leaf is no way around the checkpoint`() throws {
@@ -157,16 +164,18 @@ import Testing
     #expect(try refusal { try proofs(forged) }.names(.logProofInvalid, "is in a tree of 1, its checkpoint of one of 6"))
   }
 
-  @Test func `a checkpoint by another log is refused`() throws {
+  @Test func `sigstore-java 1.2.0: a checkpoint by another log is refused`() throws {
     var stranger = try ForgeLog()
     stranger.leaves = log.leaves
     let text = try entry { $0.checkpoint = try stranger.checkpoint(v2: false) }
     #expect(try refusal { try proofs(text) }.names(.logProofInvalid, "has a signature that is not by the log"))
     // With the log's hint.
     let hinted = try entry {
-      $0.checkpoint = try stranger.checkpoint(v2: false, lines: { _ in
-        try stranger.line("\(log.originV1)\n6\n\(Base64.encode(ForgeLog.root(log.leaves[...])))\n", hint: log.spkiID)
-      })
+      $0.checkpoint = try stranger.checkpoint(
+        v2: false,
+        lines: { _ in
+          try stranger.line("\(log.originV1)\n6\n\(Base64.encode(ForgeLog.root(log.leaves[...])))\n", hint: log.spkiID)
+        })
     }
     #expect(try refusal { try proofs(hinted) }.names(.logProofInvalid, "that does not verify"))
   }
@@ -181,7 +190,8 @@ import Testing
     #expect(try proofs(entry(), foreign).map(\.logID) == [log.spkiID])
     #expect(
       try refusal { try proofs(foreign) }
-        .names(.logUnknown, "is of the log \(Hex.encode(stranger.spkiID)), which is not trusted (trusted: the log log.ex"))
+        .names(
+          .logUnknown, "is of the log \(Hex.encode(stranger.spkiID)), which is not trusted (trusted: the log log.ex"))
     #expect(try refusal { try proofs() }.names(.logProofMissing, "has no entry of a transparency log"))
   }
 
@@ -189,7 +199,9 @@ import Testing
     let other = try ForgeSignature()
     var second = log
     second.leaves[3] = Array(other.hashedRekord.utf8)
-    let bad = try second.entry(3, v2: false) { $0.logIndex = "2003"; $0.timestamp = nil }
+    let bad = try second.entry(3, v2: false) {
+      $0.logIndex = "2003"; $0.timestamp = nil
+    }
     for entries in [(try entry(), bad), (bad, try entry())] {
       #expect(try refusal { try proofs(entries.0, entries.1) }.names(.logProofInvalid, "its log entry"))
     }
@@ -215,7 +227,7 @@ import Testing
     #expect(try verify(32).names(.logProofInvalid, "twice"))
   }
 
-  @Test func `the log is the trust root's choice, not the bundle's`() throws {
+  @Test func `CVE-2023-47122: the log and its key are the trust root's choice, not the bundle's`() throws {
     // Another trusted log's identifier on this log's entry.
     var other = try ForgeLog()
     other.host = "other.example.com"
@@ -255,10 +267,13 @@ import Testing
     (#""logIndex":"1003""#, #""log_index":"1003""#, "unknown member"),
     (#""integratedTime":"1700000000""#, #""integratedTime":"-1""#, "is negative"),
     (#""integratedTime":"1700000000""#, #""integratedTime":"1.7e9""#, "not an integer"),
-    (#""treeSize":"6""#, #""treeSize":"-6""#, "is negative"), (#""treeSize":"6""#, #""treeSize":"six""#, "not an integer"),
-    (#""kind":"hashedrekord""#, #""kind":1"#, "expected string"), (#""kindVersion":"#, #""kindversion":"#, "unknown member"),
+    (#""treeSize":"6""#, #""treeSize":"-6""#, "is negative"),
+    (#""treeSize":"6""#, #""treeSize":"six""#, "not an integer"),
+    (#""kind":"hashedrekord""#, #""kind":1"#, "expected string"),
+    (#""kindVersion":"#, #""kindversion":"#, "unknown member"),
     (#""canonicalizedBody":"#, #""x":"","canonicalizedBody":"#, "unknown member"),
-    (#""hashes":["#, #""hashes":["AAAA","#, "has 3 bytes, expected 32"), (#""hashes":["#, #""hashes":[null,"#, "expected string"),
+    (#""hashes":["#, #""hashes":["AAAA","#, "has 3 bytes, expected 32"),
+    (#""hashes":["#, #""hashes":[null,"#, "expected string"),
     (#""envelope":"#, #""x":1,"envelope":"#, "unknown member"), (#""keyId":""#, #""keyId":"AAAA"#, "bytes"),
   ]
 

@@ -136,7 +136,9 @@ import Testing
     ]
     for (from, to) in edits {
       let envelope = try v1.checkpoint(v2: false, whole: { $0.replacing(from, with: to) })
-      #expect(try refusalV1(envelope).names(.logProofInvalid, "has a signature by the log log.example.com that does not verify"))
+      #expect(
+        try refusalV1(envelope).names(
+          .logProofInvalid, "has a signature by the log log.example.com that does not verify"))
     }
   }
 
@@ -212,13 +214,15 @@ import Testing
   }
 
   @Test func `logs sign with ECDSA in DER only`() throws {
-    let envelope = try v1.checkpoint(v2: false, lines: { line in
-      let parts = line.dropLast().split(separator: " ")
-      var bytes = try #require(Base64.decode(parts[2]))
-      let raw = try #require(Self.bare(Array(bytes[4...])))
-      bytes = bytes.prefix(4) + raw
-      return "— log.example.com \(Base64.encode(bytes))\n"
-    })
+    let envelope = try v1.checkpoint(
+      v2: false,
+      lines: { line in
+        let parts = line.dropLast().split(separator: " ")
+        var bytes = try #require(Base64.decode(parts[2]))
+        let raw = try #require(Self.bare(Array(bytes[4...])))
+        bytes = bytes.prefix(4) + raw
+        return "— log.example.com \(Base64.encode(bytes))\n"
+      })
     #expect(try refusalV1(envelope).names(.logProofInvalid, "that does not verify"))
   }
 

@@ -1,5 +1,6 @@
 import CertificateForge
 import Crypto
+import Primitives
 import Sigstore
 import Testing
 
@@ -211,9 +212,9 @@ private let now = ForgedSigstore.now
       altered[altered.count - 1] ^= 1
       $0.timestamps = [altered, try $0.sigstore.timestamp(of: $0.leaf)]
     },
-    Case("the log's last second", jane) { $0.logValidity = Validity(start: nil, end: now) },
+    Case("the log's last second", jane) { $0.logValidity = Validity(start: ForgedSigstore.start, end: now) },
     Case("behind the log's last second", "its certificate's SCT is of 2026-06-01T00:00:00Z, when its log") {
-      $0.logValidity = Validity(start: nil, end: now - 1)
+      $0.logValidity = Validity(start: ForgedSigstore.start, end: now - 1)
     },
     Case("before the log's first second", "its certificate's SCT is of 2026-06-01T00:00:00Z, when its log") {
       $0.logValidity = Validity(start: now + 1, end: nil)

@@ -78,10 +78,9 @@ import Testing
   @Test func `attack 28: a member that lacks is not 0`() throws {
     // Signed over zeros, so that only the reading can refuse.
     let zero = String(decoding: try log.annotation(body, time: 0, index: 0), as: UTF8.self)
-    for (member, name) in [
-      (#""integratedTime":0,"#, "integratedTime"), (#","logIndex":0"#, "logIndex"),
-    ] {
-      let json = Array(zero.replacing(member, with: member == #""integratedTime":0,"# ? "" : "").utf8)
+    for (member, name) in [(#""integratedTime":0,"#, "integratedTime"), (#""logIndex":0,"#, "logIndex")] {
+      try #require(zero.contains(member))
+      let json = Array(zero.replacing(member, with: "").utf8)
       #expect(try refusalOf(json).names(.malformed, "lacks the member \"\(name)\""))
     }
   }
@@ -142,7 +141,9 @@ import Testing
   }
 
   /// With cosign 3.0.4 a body that was no string ended the process.
-  @Test(arguments: ["null", "1", "[]", "{}", "true", "\"\"", "\"!\"", "\"bnVsbA==\"", "\"e30=\"", "\"W10=\"", "\"IiI=\""])
+  @Test(arguments: [
+    "null", "1", "[]", "{}", "true", "\"\"", "\"!\"", "\"bnVsbA==\"", "\"e30=\"", "\"W10=\"", "\"IiI=\"",
+  ])
   func `cosign 3.0.5: a body that is no entry is refused`(_ value: String) throws {
     let text = String(decoding: try log.annotation(body), as: UTF8.self)
     let json = Array(text.replacing("\"\(Base64.encode(body))\"", with: value).utf8)
@@ -161,14 +162,18 @@ import Testing
 
   static let spellings: [(from: String, to: String, check: String)] = [
     (#""logIndex":7"#, #""logIndex":7.0"#, "not an integer"), (#""logIndex":7"#, #""logIndex":7e0"#, "not an integer"),
-    (#""logIndex":7"#, #""logIndex":"7""#, "expected number"), (#""logIndex":7"#, #""logIndex":07"#, "malformed number"),
+    (#""logIndex":7"#, #""logIndex":"7""#, "expected number"),
+    (#""logIndex":7"#, #""logIndex":07"#, "malformed number"),
     (#""logIndex":7"#, #""logIndex":-0"#, "not an integer"),
     (#""logIndex":7"#, #""logIndex":9223372036854775808"#, "not an integer"),
-    (#""logIndex":7"#, #""logIndex":1e400"#, "not an integer"), (#""logIndex":7"#, #""logIndex":NaN"#, "expected a value"),
-    (#""logIndex":7"#, #""logIndex":7,"logIndex":7"#, "twice"), (#""logIndex":7"#, #""logIndex":7,"LogIndex":7"#, "unknown member"),
+    (#""logIndex":7"#, #""logIndex":1e400"#, "not an integer"),
+    (#""logIndex":7"#, #""logIndex":NaN"#, "expected a value"),
+    (#""logIndex":7"#, #""logIndex":7,"logIndex":7"#, "twice"),
+    (#""logIndex":7"#, #""logIndex":7,"LogIndex":7"#, "unknown member"),
     (#""logIndex":7"#, #""logIndex":7,"x":7"#, "unknown member"), (#""logIndex""#, #""LogIndex""#, "unknown member"),
     (#""Payload""#, #""payload""#, "unknown member"), (#""Payload""#, #""X":0,"Payload""#, "unknown member"),
-    (#""Payload""#, #""Payload":{},"Payload""#, "twice"), (#""logIndex""#, "\"\\u006cogIndex\":7,\"logIndex\"", "twice"),
+    (#""Payload""#, #""Payload":{},"Payload""#, "twice"),
+    (#""logIndex""#, "\"\\u006cogIndex\":7,\"logIndex\"", "twice"),
     (#""logID""#, "\"logI\u{212A}\"", "unknown member"),
   ]
 
@@ -183,7 +188,9 @@ import Testing
   @Test func `attack 25: base64 in an annotation has one spelling`() throws {
     let text = String(decoding: try log.annotation(body), as: UTF8.self)
     let encoded = Base64.encode(body)
-    for form in [encoded + "\\n", encoded + "=", encoded.prefix(4) + " " + encoded.dropFirst(4), encoded.dropLast() + "*"]
+    for form in [
+      encoded + "\\n", encoded + "=", encoded.prefix(4) + " " + encoded.dropFirst(4), encoded.dropLast() + "*",
+    ]
       as [any StringProtocol]
     {
       let json = Array(text.replacing(encoded, with: String(form)).utf8)

@@ -127,7 +127,8 @@ struct ForgeLog {
 
   // MARK: Trust
 
-  func trusted(v2: Bool = false, validity: Validity = Validity(start: 1_600_000_000, end: nil)) throws -> TransparencyLog
+  func trusted(v2: Bool = false, validity: Validity = Validity(start: 1_600_000_000, end: nil)) throws
+    -> TransparencyLog
   {
     try TransparencyLog(
       baseURL: "https://\(host)", key: key.publicKey, logID: v2 ? noteID(host) : spkiID, validity: validity)
@@ -139,8 +140,10 @@ struct ForgeLog {
     let spki = key.publicKey.subjectPublicKeyInfo
     return switch key.publicKey.kind {
     case .ed25519: HashAlgorithm.sha256.hash(Array(name.utf8) + [10, 1] + spki[12...])
-    case .rsa: HashAlgorithm.sha256.hash(Array("\(name)\n\u{FF}".unicodeScalars.map { UInt8($0.value) })
-      + Array("PKIX-RSA-PKCS#1v1.5".utf8) + spki)
+    case .rsa:
+      HashAlgorithm.sha256.hash(
+        Array("\(name)\n\u{FF}".unicodeScalars.map { UInt8($0.value) })
+          + Array("PKIX-RSA-PKCS#1v1.5".utf8) + spki)
     default: spkiID
     }
   }
@@ -191,7 +194,8 @@ struct ForgeLog {
         + "\(index)}")
   }
 
-  func annotation(_ body: [UInt8], time: Int64 = 1_700_000_000, index: Int64 = 7, id: [UInt8]? = nil) throws -> [UInt8] {
+  func annotation(_ body: [UInt8], time: Int64 = 1_700_000_000, index: Int64 = 7, id: [UInt8]? = nil) throws -> [UInt8]
+  {
     let set = Base64.encode(try timestamp(body, time: time, index: index, id: id))
     let payload =
       #"{"body":"\#(Base64.encode(body))","integratedTime":\#(time),"logIndex":\#(index),"logID":""#
@@ -311,7 +315,8 @@ struct ForgeSignature {
 
   var dsse: String {
     #"{"apiVersion":"0.0.1","kind":"dsse","spec":{"envelopeHash":{"algorithm":"sha256","value":""#
-      + String(repeating: "5a", count: 32) + #""},"payloadHash":{"algorithm":"sha256","value":"\#(hash)"},"signatures":["#
+      + String(repeating: "5a", count: 32)
+      + #""},"payloadHash":{"algorithm":"sha256","value":"\#(hash)"},"signatures":["#
       + #"{"signature":"\#(sig)","verifier":"\#(pem)"}]}}"#
   }
 
@@ -328,8 +333,20 @@ struct ForgeSignature {
       case .payload(let bytes), .dsse(_, let bytes): hash.hash(bytes)
       case .messageDigest(_, let bytes): bytes
       }
-    return #"{"apiVersion":"0.0.2","kind":"hashedrekord","spec":{"hashedRekordV002":{"data":{"algorithm":"\#(algorithm)","#
+    return
+      #"{"apiVersion":"0.0.2","kind":"hashedrekord","spec":{"hashedRekordV002":{"data":{"algorithm":"\#(algorithm)","#
       + #""digest":"\#(Base64.encode(digest))"},"signature":{"content":"\#(sig)","verifier":{"keyDetails":"\#(details)","#
       + #""publicKey":{"rawBytes":"\#(Base64.encode(key.publicKey.subjectPublicKeyInfo))"}}}}}}"#
+  }
+}
+
+/// A certificate of nobody in particular.
+struct DevelopmentCertificate {
+  let certificate: X509Certificate
+  var pem: String { certificate.pem }
+
+  init() throws {
+    let issued = try IssuedCertificate.authority(commonName: "somebody")
+    certificate = try #require(X509Certificate.parsePEM(issued.certificatePEM).first)
   }
 }

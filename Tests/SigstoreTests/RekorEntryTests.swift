@@ -26,7 +26,7 @@ import Testing
     #expect(try refusalOf(named, dsse) == nil)
   }
 
-  @Test func `CVE-2022-23649: an entry of another signature is refused`() throws {
+  @Test func `CVE-2022-23649, CVE-2024-51746: an entry of another signature is refused`() throws {
     let other = Base64.encode(try simple.key.sign(simple.payload, scheme: .ecdsa(.sha256)))
     for body in [simple.hashedRekord, simple.rekord] {
       #expect(
@@ -34,7 +34,8 @@ import Testing
           .names(.logProofInvalid, "is of another signature"))
     }
     #expect(
-      try refusalOf(dsse.dsse.replacing(dsse.sig, with: other), dsse).names(.logProofInvalid, "is of another signature"))
+      try refusalOf(dsse.dsse.replacing(dsse.sig, with: other), dsse).names(.logProofInvalid, "is of another signature")
+    )
     let twice = { (text: String) in Base64.encode(Array(text.utf8)) }
     #expect(
       try refusalOf(dsse.inToto.replacing(twice(dsse.sig), with: twice(other)), dsse)
@@ -43,14 +44,16 @@ import Testing
 
   @Test func `CVE-2022-36056: an entry of another key is refused`() throws {
     let other = Base64.encode(Array(try PrivateKey(generating: .p256).publicKey.pem.utf8))
-    for (body, signature) in [(simple.hashedRekord, simple), (simple.rekord, simple), (dsse.dsse, dsse), (dsse.inToto, dsse)] {
+    for (body, signature) in [
+      (simple.hashedRekord, simple), (simple.rekord, simple), (dsse.dsse, dsse), (dsse.inToto, dsse),
+    ] {
       #expect(
         try refusalOf(body.replacing(signature.pem, with: other), signature)
           .names(.logProofInvalid, "is of another key than SHA256:"))
     }
   }
 
-  @Test func `CVE-2026-22703: an entry of another payload is refused`() throws {
+  @Test func `CVE-2026-22703, sigstore-go 611: an entry of another payload is refused`() throws {
     let other = Hex.encode(HashAlgorithm.sha256.hash(Array("another".utf8)))
     for body in [simple.hashedRekord, simple.rekord] {
       #expect(
@@ -64,10 +67,21 @@ import Testing
     }
   }
 
+  @Test func `CVE-2026-24117: an entry that names where its key is found is refused, and nothing is fetched`() throws {
+    for member in [
+      #""url":"http://169.254.169.254/key""#, #""url":"http://169.254.169.254/key","content":"\#(simple.pem)""#,
+    ] {
+      let body = simple.hashedRekord.replacing(#""content":"\#(simple.pem)""#, with: member)
+      try #require(body.contains("169.254"))
+      #expect(try refusalOf(body, simple).names(.malformed, #"unknown member "url""#))
+    }
+  }
+
   @Test func `a hash of another algorithm is refused`() throws {
     let sha512 = simple.hashedRekord.replacing("sha256", with: "sha512")
       .replacing(simple.hash, with: Hex.encode(HashAlgorithm.sha512.hash(simple.payload)))
-    #expect(try refusalOf(sha512, simple).names(.logProofInvalid, "has a sha512 hash of what is signed, expected sha256"))
+    #expect(
+      try refusalOf(sha512, simple).names(.logProofInvalid, "has a sha512 hash of what is signed, expected sha256"))
     for name in ["SHA256", "sha-256", "SHA2_256", "", "md5"] {
       let body = simple.hashedRekord.replacing("sha256", with: name)
       #expect(try refusalOf(body, simple).names(.logProofInvalid, "expected sha256"))
@@ -83,7 +97,8 @@ import Testing
       return try refusal { try RekorEntry(parsing: Array(body.utf8)).requireEntry(of: signature) }
     }
     #expect(try refusalAs(.sha384, digest) == nil)
-    #expect(try refusalAs(.sha256, HashAlgorithm.sha256.hash(simple.payload)).names(.logProofInvalid, "has a sha384 hash"))
+    #expect(
+      try refusalAs(.sha256, HashAlgorithm.sha256.hash(simple.payload)).names(.logProofInvalid, "has a sha384 hash"))
     #expect(try refusalAs(.sha384, HashAlgorithm.sha384.hash([])).names(.logProofInvalid, "is another one"))
   }
 
@@ -159,7 +174,8 @@ import Testing
       try refusal { try RekorEntry(parsing: Array(simple.hashedRekord.utf8)).requireEntry(of: bare) }
         .names(.logProofInvalid, "is of a bare key, but it is signed with a certificate"))
     let body = simple.hashedRekord.replacing(simple.pem, with: Base64.encode(Array(authority.pem.utf8)))
-    #expect(try refusalOf(body, simple).names(.logProofInvalid, "is of a certificate, but it is signed with a bare key"))
+    #expect(
+      try refusalOf(body, simple).names(.logProofInvalid, "is of a certificate, but it is signed with a bare key"))
     let entry = try RekorEntry(parsing: Array(body.utf8))
     #expect(try refusal { try entry.requireEntry(of: bare) } == nil)
     // A renewed certificate over the same key is another certificate.

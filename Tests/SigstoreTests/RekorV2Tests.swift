@@ -40,7 +40,8 @@ import Testing
     let key = try #require(PublicKey.parsePEM(String(decoding: Artifacts.bytes("rekor2/log.pub"), as: UTF8.self)).first)
     let byKey = try sample.verify(TrustedRoot(transparencyLogKeys: [key]).transparencyLogs)
     #expect(byKey.map(\.logID) == [logs[0].logID])
-    #expect(try refusal { try sample.verify(Artifacts.root("rekor1").transparencyLogs) }.names(.logUnknown, "not trusted"))
+    #expect(
+      try refusal { try sample.verify(Artifacts.root("rekor1").transparencyLogs) }.names(.logUnknown, "not trusted"))
   }
 
   @Test(arguments: artifacts) func `the rebuilt entry is the log's, to the byte`(_ name: String) throws {
@@ -66,7 +67,10 @@ import Testing
       var log = log
       log.log(Array(expected.utf8), before: 6, after: 0)
       let proof = try proofs(log.entry(6, v2: true), signature: signature.signature)
-      #expect(proof == [LogProof(logID: log.noteID(log.host), logIndex: 6, integratedTime: nil, logURL: "https://log.example.com")])
+      #expect(
+        proof == [
+          LogProof(logID: log.noteID(log.host), logIndex: 6, integratedTime: nil, logURL: "https://log.example.com")
+        ])
     }
   }
 
@@ -96,10 +100,13 @@ import Testing
       signature: signature.bytes, verifier: .certificate(certificate.certificate), content: signature.signature.content)
     let text = String(decoding: try RekorV2.entry(of: signed), as: UTF8.self)
     let rawBytes = Base64.encode(certificate.certificate.der)
-    #expect(text.contains(#""verifier":{"keyDetails":"PKIX_ECDSA_P256_SHA_256","x509Certificate":{"rawBytes":"\#(rawBytes)"}}"#))
+    #expect(
+      text.contains(
+        #""verifier":{"keyDetails":"PKIX_ECDSA_P256_SHA_256","x509Certificate":{"rawBytes":"\#(rawBytes)"}}"#))
     // Its key alone is another entry.
     let bare = try entry()
-    #expect(try refusal { try proofs(bare, signature: signed) }.names(.logProofInvalid, "is not the one of this signature"))
+    #expect(
+      try refusal { try proofs(bare, signature: signed) }.names(.logProofInvalid, "is not the one of this signature"))
   }
 
   @Test func `the entry of another signature, key or content is refused`() throws {
@@ -113,7 +120,9 @@ import Testing
         signature: signature.signature, verifier: signature.verifier, content: .dsse(payload: payload, pae: pae + [1])),
     ]
     for other in others {
-      #expect(try refusal { try proofs(entry(), signature: other) }.names(.logProofInvalid, "is not the one of this signature"))
+      #expect(
+        try refusal { try proofs(entry(), signature: other) }.names(
+          .logProofInvalid, "is not the one of this signature"))
     }
     // Also where the body that is not trusted is made to fit.
     for other in others {
@@ -129,7 +138,10 @@ import Testing
     let edits: [(String, String, String)] = [
       (#""treeSize":"6""#, #""treeSize":"7""#, "is in a tree of 7, its checkpoint of one of 6"),
       (#""rootHash":"\#(root)""#, #""rootHash":"\#(Base64.encode(log.spkiID))""#, "for another root"),
-      (#""inclusionProof":{"logIndex":"3""#, #""inclusionProof":{"logIndex":"2""#, "logIndex is 3, but 2 in the inclusion"),
+      (
+        #""inclusionProof":{"logIndex":"3""#, #""inclusionProof":{"logIndex":"2""#,
+        "logIndex is 3, but 2 in the inclusion"
+      ),
       (#"{"logIndex":"3","logId""#, #"{"logIndex":"2","logId""#, "logIndex is 2, but 3 in the inclusion"),
       (#""logIndex":"3""#, #""logIndex":"2""#, "does not lead to the root"),
       (#""logIndex":"3""#, #""logIndex":"6""#, "for the index 6 in a tree of 6"),
@@ -168,7 +180,9 @@ import Testing
     let good = try both.entry(3, v2: true)
     #expect(try proofs(good, logs: [both.trusted()]).count == 1)
     let v1 = try both.entry(3, v2: true) { $0.checkpoint = try both.checkpoint(v2: false) }
-    #expect(try refusal { try proofs(v1, logs: [both.trusted()]) }.names(.logProofInvalid, #"the origin "log.example.com - 42""#))
+    #expect(
+      try refusal { try proofs(v1, logs: [both.trusted()]) }.names(
+        .logProofInvalid, #"the origin "log.example.com - 42""#))
     let simple = try ForgeSignature()
     both.log(Array(simple.hashedRekord.utf8))
     let v2 = try both.entry(3, v2: false) { $0.checkpoint = try both.checkpoint(v2: true) }
@@ -184,10 +198,13 @@ import Testing
     let other = try entry { $0.logID = log.noteID("other.example.com") }
     #expect(try refusal { try proofs(other, logs: alone) }.names(.logUnknown, "which is not trusted"))
     let renamed = try entry {
-      $0.checkpoint = try log.checkpoint(v2: true, whole: { $0.replacing("log.example.com", with: "other.example.com") })
+      $0.checkpoint = try log.checkpoint(
+        v2: true, whole: { $0.replacing("log.example.com", with: "other.example.com") })
       $0.logID = log.noteID("other.example.com")
     }
-    #expect(try refusal { try proofs(renamed, logs: alone) }.names(.logProofInvalid, "has 0 signatures by the log with the key"))
+    #expect(
+      try refusal { try proofs(renamed, logs: alone) }.names(
+        .logProofInvalid, "has 0 signatures by the log with the key"))
     let stranger = try PrivateKey(generating: .ed25519).publicKey
     #expect(try refusal { try proofs(entry(), logs: [TransparencyLog(key: stranger)]) }?.reason == .logUnknown)
   }

@@ -22,7 +22,7 @@ final class PlainClient: @unchecked Sendable {
     }
     guard code == 0 else {
       let reason = String(cString: strerror(errno))
-      Glibc.close(descriptor)
+      // `deinit` closes the socket: everything is initialised by now.
       throw TestFailure("cannot connect: \(reason)")
     }
   }
