@@ -80,13 +80,14 @@ let package = Package(
     module(
       "Webhook",
       [
-        "Admission", "Policy", "Verification", "OCI", "Sigstore", "Kubernetes", "HTTPServer", "HTTPClient", "Crypto",
-        "JSON", "Telemetry", "Primitives", log, metrics, lifecycle,
+        "Admission", "Policy", "Verification", "OCI", "TrustRoot", "Sigstore", "Kubernetes", "HTTPServer",
+        "HTTPClient", "Crypto", "JSON", "Telemetry", "Primitives", log, metrics, lifecycle,
       ], safe),
     .executableTarget(
       name: "pinseal",
       dependencies: [
-        "Webhook", "EmbeddedRegistry", "Admission", "Policy", "Verification", "OCI", "TrustRoot", "Sigstore", "Kubernetes",
+        "Webhook", "EmbeddedRegistry", "Admission", "Policy", "Verification", "OCI", "TrustRoot", "Sigstore",
+        "Kubernetes",
         "HTTPServer", "HTTPClient", "Crypto", "JSON", "Telemetry", "Primitives", log, metrics, lifecycle, signals,
         arguments,
       ],

@@ -58,7 +58,8 @@ extension EmbeddedRegistry {
       }
     case .bundle:
       let bundle = try signing { () throws(KeyError) in
-        try ImageSigner.bundle(digest: digest, key: key, predicateType: predicateType, annotations: annotations, log: log)
+        try ImageSigner.bundle(
+          digest: digest, key: key, predicateType: predicateType, annotations: annotations, log: log)
       }
       return try storing { () throws(RegistryFault) in
         try attachBundle(repository: repository, digest: digest, bundle: bundle, predicateType: predicateType)

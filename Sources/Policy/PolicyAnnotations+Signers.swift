@@ -26,7 +26,8 @@ extension PolicyAnnotations {
         ? "this server verifies images by default" : "\(PolicyAnnotation.imageVerification.fullName) is enabled"
       throw PolicyError(
         .publicKey,
-        "is missing, and \(why); \(allowedSigners), or set \(PolicyAnnotation.imageVerification.fullName) to \"disabled\"")
+        "is missing, and \(why); \(allowedSigners), or set \(PolicyAnnotation.imageVerification.fullName) to \"disabled\""
+      )
     }
     return (keys, identity.map { [$0] } ?? [])
   }

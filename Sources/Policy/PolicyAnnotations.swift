@@ -96,7 +96,8 @@ public enum PolicyAnnotations {
       let failurePolicy, let pin, let patterns
     else { return nil }
     return PolicyDraft(
-      keySource: signers.keys, identities: signers.identities, logKeySource: logKeySource.source, ignoresLog: ignoresLog,
+      keySource: signers.keys, identities: signers.identities, logKeySource: logKeySource.source,
+      ignoresLog: ignoresLog,
       signedIdentity: signedIdentity, signatureAnnotations: annotations, failurePolicy: failurePolicy, pin: pin,
       imagePullSecrets: secrets, exemptImages: patterns)
   }

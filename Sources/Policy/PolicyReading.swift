@@ -81,7 +81,8 @@ public struct PolicyDraft: Sendable, Hashable {
     if let logKeySource {
       if logKey?.notBefore != nil || logKey?.notAfter != nil {
         throw PolicyError(
-          .logKey, "\(logKeySource) has \(KeyMaterial.notBeforeSuffix) or \(KeyMaterial.notAfterSuffix) beside it, which "
+          .logKey,
+          "\(logKeySource) has \(KeyMaterial.notBeforeSuffix) or \(KeyMaterial.notAfterSuffix) beside it, which "
             + "only \(PolicyAnnotation.publicKey.fullName) may have; give a log's times in a trust root file")
       }
       logKeys = try Self.keys(at: logKeySource, material: logKey, .logKey)
@@ -122,7 +123,8 @@ public struct PolicyDraft: Sendable, Hashable {
     let end = try time(material?.notAfter, KeyMaterial.notAfterSuffix)
     if let start, let end, start > end {
       throw PolicyError(
-        .publicKey, "\(source)\(KeyMaterial.notBeforeSuffix) is later than its \(KeyMaterial.notAfterSuffix), so the key "
+        .publicKey,
+        "\(source)\(KeyMaterial.notBeforeSuffix) is later than its \(KeyMaterial.notAfterSuffix), so the key "
           + "would never be trusted")
     }
     return Validity(start: start, end: end)

@@ -84,7 +84,7 @@ public enum ImageSignature {
         guard try certificate.signingKey() == key else {
           throw CandidateRejection(.logProofInvalid, "the certificate beside it is of another key")
         }
-        verifier = .certificate(der: certificate.der, key: key, validity: certificate.validity)
+        verifier = .certificate(certificate)
       }
       return try evidence.finding(
         for: LoggedSignature(signature: signed.signature, verifier: verifier, content: .payload(signed.payload)),
@@ -114,7 +114,7 @@ public enum ImageSignature {
       of: certificate,
       signature: LoggedSignature(
         signature: signed.signature,
-        verifier: .certificate(der: certificate.der, key: key, validity: certificate.validity),
+        verifier: .certificate(certificate),
         content: .payload(signed.payload)),
       demand: demand, trust: trust, observer: observer)
     let signer = VerifiedSignature.Signer.identity(identity)

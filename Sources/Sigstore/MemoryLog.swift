@@ -136,23 +136,32 @@ public final class MemoryLog: Sendable {
 
   // MARK: Entries of bundles
 
-  /// Takes in a DSSE signature: the element of a bundle's `tlogEntries` (JSON).
-  public func logEnvelope(
+  /// Takes in a DSSE signature by a key: the element of a bundle's `tlogEntries` (JSON).
+  func logEnvelope(
     payload: [UInt8], preAuthenticationEncoding: [UInt8], signature: [UInt8], key signer: PublicKey, at time: UnixTime
   ) throws(KeyError) -> String {
-    let body: [UInt8]
-    let kind: (name: String, version: String)
-    switch version {
-    case .rekor1:
-      body = Self.dsseBody(payload: payload, signature: signature, verifierPEM: signer.pem)
-      kind = ("dsse", "0.0.1")
-    case .rekor2:
-      let logged = LoggedSignature(
-        signature: signature, verifier: .key(signer),
-        content: .dsse(payload: payload, pae: preAuthenticationEncoding))
-      do { body = try RekorV2.entry(of: logged) } catch { throw KeyError(error.description) }
-      kind = (RekorV2.kind, RekorV2.version)
+    guard version == .rekor2 else {
+      return try logEnvelope(
+        payload: payload, preAuthenticationEncoding: preAuthenticationEncoding, signature: signature,
+        verifierPEM: signer.pem, at: time)
     }
+    let logged = LoggedSignature(
+      signature: signature, verifier: .key(signer), content: .dsse(payload: payload, pae: preAuthenticationEncoding))
+    let body: [UInt8]
+    do { body = try RekorV2.entry(of: logged) } catch { throw KeyError(error.description) }
+    return try log(body, kind: (RekorV2.kind, RekorV2.version), at: time)
+  }
+
+  /// Takes in a DSSE signature as Rekor v1 does, by a key or certificate: the element of a bundle's `tlogEntries` (JSON).
+  func logEnvelope(
+    payload: [UInt8], preAuthenticationEncoding: [UInt8], signature: [UInt8], verifierPEM: String, at time: UnixTime
+  ) throws(KeyError) -> String {
+    let body = Self.dsseBody(payload: payload, signature: signature, verifierPEM: verifierPEM)
+    return try log(body, kind: ("dsse", "0.0.1"), at: time)
+  }
+
+  private func log(_ body: [UInt8], kind: (name: String, version: String), at time: UnixTime) throws(KeyError) -> String
+  {
     let index = append(body)
     let (path, root, size) = proof(Int(index))
     let checkpoint = try checkpoint(root: root, size: size)

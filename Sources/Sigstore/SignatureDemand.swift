@@ -148,7 +148,7 @@ public struct SignatureDemand: Sendable, Hashable {
       if trusted.allSatisfy(\.isBounded) {
         let times = signature.times.isEmpty ? [now()] : signature.times
         guard trusted.contains(where: { key in times.allSatisfy(key.validity.contains) }) else {
-          let when = times.map(InternetTime.format).joined(separator: " and ")
+          let when = times.map(CalendarTime.text).joined(separator: " and ")
           let source = signature.times.isEmpty ? "nothing trusted says when, and now it is" : "signed at"
           return CandidateRejection(
             .keyOutsideValidity,
@@ -216,8 +216,8 @@ extension TextMatcher {
 extension Validity {
   /// "from … to …", as far as there are ends.
   var phrase: String {
-    let start = start.map { "from \(InternetTime.format($0))" }
-    let end = end.map { "to \(InternetTime.format($0))" }
+    let start = start.map { "from \(CalendarTime.text($0))" }
+    let end = end.map { "to \(CalendarTime.text($0))" }
     return [start, end].compactMap(\.self).joined(separator: " ")
   }
 }

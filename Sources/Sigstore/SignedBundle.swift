@@ -62,7 +62,7 @@ struct SignedBundle {
         of: certificate,
         signature: LoggedSignature(
           signature: signature,
-          verifier: .certificate(der: certificate.der, key: key, validity: certificate.validity), content: content),
+          verifier: .certificate(certificate), content: content),
         demand: demand, trust: trust, observer: observer)
       let signer = VerifiedSignature.Signer.identity(identity)
       return VerifiedSignature(

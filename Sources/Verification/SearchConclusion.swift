@@ -94,7 +94,9 @@ extension SignatureSearch {
       (.logProofInvalid, .logProofInvalid), (.logUnknown, .logProofInvalid),
     ]
     for (reason, code) in ranks {
-      guard let rejection = findings.lazy.compactMap(\.rejection).first(where: { $0.reason == reason }) else { continue }
+      guard let rejection = findings.lazy.compactMap(\.rejection).first(where: { $0.reason == reason }) else {
+        continue
+      }
       return (code, rejection.description + (reason == .logProofMissing ? Self.howToLog : ""))
     }
     return nil
@@ -158,7 +160,8 @@ extension SignatureSearch {
     let identities = terms.demand.identities
     // Which they are is said with each candidate.
     let keyPhrase =
-      keys.count == 1 ? "the namespace's key \(keys[0].key.fingerprint.short)" : "any of the namespace's \(keys.count) keys"
+      keys.count == 1
+      ? "the namespace's key \(keys[0].key.fingerprint.short)" : "any of the namespace's \(keys.count) keys"
     guard let identity = identities.first else { return keyPhrase }
     let identityPhrase =
       identities.count == 1

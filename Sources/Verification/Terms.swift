@@ -28,7 +28,8 @@ struct Terms: Sendable {
     guard let text = signature.dockerReference else {
       let what = signature.format == .bundle ? "a bundle names no repository" : "its payload names no repository"
       return CandidateRejection(
-        .signedIdentityMismatch, "\(prefix) \(what), and pinseal.dev/signed-identity asks for \(reference.name); "
+        .signedIdentityMismatch,
+        "\(prefix) \(what), and pinseal.dev/signed-identity asks for \(reference.name); "
           + "sign in the older format (cosign 3: --new-bundle-format=false), which names it, or set it to any")
     }
     guard let named = try? ImageReference(parsing: text), named.name.utf8.elementsEqual(reference.name.utf8) else {

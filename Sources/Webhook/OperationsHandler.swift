@@ -50,7 +50,8 @@ public final class OperationsHandler: RequestHandler {
       .now(
         Response(
           status: 200, headers: [("content-type", PrometheusRegistry.contentType)],
-          body: metrics.exposition(server: webhook(), verifier: verifier.statistics, trust: trust.status(at: WallClock.seconds))))
+          body: metrics.exposition(
+            server: webhook(), verifier: verifier.statistics, trust: trust.status(at: WallClock.seconds))))
     }
   }
 

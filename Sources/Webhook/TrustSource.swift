@@ -37,7 +37,9 @@ public struct StaticTrust: TrustSource {
   private let since: Int64?
 
   /// `root` out of `source`, as `description` has it in words, taken at `since` (seconds since 1970).
-  public init(_ root: TrustedRoot, source: String = "none", description: String = "no log and no authority", since: Int64? = nil) {
+  public init(
+    _ root: TrustedRoot, source: String = "none", description: String = "no log and no authority", since: Int64? = nil
+  ) {
     trustedRoot = root
     self.source = source
     self.description = description

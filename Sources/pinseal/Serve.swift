@@ -6,7 +6,6 @@ import Logging
 import OCI
 import Primitives
 import ServiceLifecycle
-import Sigstore
 import Telemetry
 import UnixSignals
 import Verification
@@ -58,23 +57,13 @@ struct Serve: AsyncParsableCommand {
   )
   var defaultVerification: String?
 
-  @Option(
-    help:
-      "A trusted_root.json: whose transparency logs, certificate authorities and timestamp authorities count. (default: none)"
-  )
-  var trustedRoot: String?
-
-  @Flag(
-    help:
-      "Ask the trust root's transparency logs for proofs that are not attached to signatures. What they answer is checked as an attached proof is."
-  )
-  var rekorLookup = false
-
   @Option(help: "text or json. (default: text)")
   var logFormat: String?
 
   @Option(help: "trace, debug, info, notice, warning, error or critical. (default: info)")
   var logLevel: String?
+
+  @OptionGroup(title: "Trust") var trust: TrustOptions
 
   @OptionGroup(title: "Bounds") var bounds: Bounds
 
@@ -83,18 +72,18 @@ struct Serve: AsyncParsableCommand {
   private static let optionNames: Set<String> = Set(
     [
       "listen", "tls-cert", "tls-key", "client-ca", "ops-listen", "cluster", "allow-insecure-kubeconfig",
-      "insecure-registry", "registry-ca", "docker-config", "default-verification", "trusted-root", "rekor-lookup",
+      "insecure-registry", "registry-ca", "docker-config", "default-verification",
       "log-format", "log-level",
-    ] + Bounds.names)
+    ] + TrustOptions.names + Bounds.names)
 
   func run() async throws {
     let settings = try Settings(configurationFile: config, known: Self.optionNames)
     let logger = try Self.logger(
       format: settings.choice("log-format", flag: logFormat, default: LogFormat.text),
       level: settings.choice("log-level", flag: logLevel, default: Logger.Level.info))
-    let service: WebhookService
+    let services: [any Service]
     do {
-      service = try makeService(settings, logger: logger)
+      services = try await makeServices(settings, logger: logger)
     } catch let error as ValidationError {
       throw error
     } catch {
@@ -102,11 +91,11 @@ struct Serve: AsyncParsableCommand {
       throw ExitCode.failure
     }
     let group = ServiceGroup(
-      configuration: .init(services: [service], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
+      configuration: .init(services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
     try await group.run()
   }
 
-  private func makeService(_ settings: Settings, logger: Logger) throws -> WebhookService {
+  private func makeServices(_ settings: Settings, logger: Logger) async throws -> [any Service] {
     var configuration = WebhookConfiguration(
       listen: settings.value("listen", flag: listen) ?? "0.0.0.0:8443",
       tls: TLSConfiguration(
@@ -127,16 +116,15 @@ struct Serve: AsyncParsableCommand {
     http.additionalAuthoritiesFile = settings.value("registry-ca", flag: registryCA)
     let client = try HTTPClient(http)
     let registry = RegistryClient(http: client, configuration: registryConfiguration)
-    if let path = settings.value("trusted-root", flag: trustedRoot) {
-      let root = try TrustedRoot(parsing: try FileBytes.read(path))
-      configuration.trust = StaticTrust(
-        root, source: "file", description: path, since: WallClock.seconds)
-    }
-    if rekorLookup || settings.value("rekor-lookup", flag: nil) == "true" {
+    let cluster = try openCluster(settings)
+    let (store, keeper) = try await trust.open(settings, cluster: cluster, http: client, logger: logger)
+    configuration.trust = store
+    if try TrustOptions.isSet("rekor-lookup", trust.rekorLookup, settings) {
       configuration.logLookup = RekorLookup(http: client)
     }
-    return try WebhookService(
-      configuration, cluster: try openCluster(settings), registry: registry, logger: logger)
+    return [
+      keeper, try WebhookService(configuration, cluster: cluster, registry: registry, logger: logger),
+    ]
   }
 
   private func openCluster(_ settings: Settings) throws -> any Cluster {

@@ -29,7 +29,9 @@ import Testing
     let demand = try policy(Self.identity).demand
     #expect(demand.keys.isEmpty)
     #expect(
-      demand.identities == [IdentityMatcher(identity: .exact("jane@example.com"), issuer: .exact("https://issuer.example"))])
+      demand.identities == [
+        IdentityMatcher(identity: .exact("jane@example.com"), issuer: .exact("https://issuer.example"))
+      ])
     #expect(demand.requiresLog)
   }
 
@@ -41,7 +43,8 @@ import Testing
 
   @Test func `patterns are anchored`() throws {
     let demand = try policy([
-      "certificate-identity-regexp": " https://github.com/org/.* ", "certificate-oidc-issuer-regexp": "https://a\\.example",
+      "certificate-identity-regexp": " https://github.com/org/.* ",
+      "certificate-oidc-issuer-regexp": "https://a\\.example",
     ]).demand
     let matcher = try #require(demand.identities.first)
     guard case .pattern(let pattern) = matcher.identity else {

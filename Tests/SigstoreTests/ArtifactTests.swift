@@ -45,6 +45,32 @@ import Testing
     #expect(!verified.isLogged && verified.times.isEmpty, "nothing about logs is read where no log is wanted")
   }
 
+  @Test(arguments: [
+    ("x_c25-rekor1", "rekor1"), ("sk_rekor", "rekor1"), ("x_c31-rekor1", "rekor1"), ("x_c31-rekor2", "rekor2"),
+  ])
+  func `a signature that a real log took in is verified with its proof`(repository: String, log: String) throws {
+    let sample = try Artifacts.sample(repository)
+    let key = try Artifacts.key("p256")
+    let logKey = try #require(
+      PublicKey.parsePEM(String(decoding: Artifacts.bytes("\(log)/log.pub"), as: UTF8.self)).first)
+    let trust = try TrustedRoot(parsing: Artifacts.bytes("\(log)/tr.json"))
+    let byRoot = SignatureDemand(keys: [key], requiresLog: true)
+    let byKey = SignatureDemand(keys: [TrustedKey(key)], requiresLog: true, logKeys: [logKey])
+    for (demand, trust) in [(byRoot, trust), (byKey, .nothing)] {
+      let found = try ImageSignature.verify(
+        sample.candidate, imageDigest: sample.imageDigest, demand: demand, trust: trust)
+      #expect(found.key == key.fingerprint)
+      #expect(found.isLogged)
+      #expect(found.times.isEmpty == (log == "rekor2"))
+      #expect(demand.objection(to: found, now: 0) == nil)
+    }
+    let verdict = try Verdict {
+      try ImageSignature.verify(
+        sample.candidate, imageDigest: sample.imageDigest, demand: byRoot, trust: .nothing)
+    }
+    #expect(verdict.reason == .logUnknown)
+  }
+
   @Test(arguments: cases) func `a signature by another key than the trusted one says so`(_ example: Case) throws {
     let sample = try Artifacts.sample(example.repository)
     let key = try Artifacts.key(example.key)

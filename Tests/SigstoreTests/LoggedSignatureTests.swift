@@ -103,7 +103,8 @@ import Testing
   @Test(arguments: Form.allCases)
   func `where no log is wanted nothing about logs is read, however wrong (5.2)`(_ form: Form) throws {
     let lax = SignatureDemand(keys: [key.publicKey], requiresLog: false)
-    let found = try verify(swapped(form, with: candidate(form, annotations: ["other": "one"])), demand: lax, trust: .nothing)
+    let found = try verify(
+      swapped(form, with: candidate(form, annotations: ["other": "one"])), demand: lax, trust: .nothing)
     #expect(found.log == nil && found.times.isEmpty)
   }
 
@@ -309,7 +310,8 @@ import Testing
     #expect(try verdict(completed[0], trust: trust).reason == .logProofInvalid)
   }
 
-  @Test func `nobody is asked about bundles, strangers, proofs that are there, or where no log can be searched`() throws {
+  @Test func `nobody is asked about bundles, strangers, proofs that are there, or where no log can be searched`() throws
+  {
     let trust = try rekor1.trustedRoot()
     let demand = SignatureDemand(keys: [key.publicKey], requiresLog: true)
     #expect(LogProposal(try candidate(.bundleV1, isLogged: false), demand: demand, trust: trust) == nil)

@@ -200,7 +200,9 @@ struct DemandTests {
       deadline: scene.deadline)
   }
 
-  @Test(arguments: ["ghcr.io/team/app", "ghcr.io/team/app:v7", "ghcr.io/team/app:v1@sha256:" + String(repeating: "0", count: 64)])
+  @Test(arguments: [
+    "ghcr.io/team/app", "ghcr.io/team/app:v7", "ghcr.io/team/app:v1@sha256:" + String(repeating: "0", count: 64),
+  ])
   func `a signature for this repository counts, whatever tag it names`(reference: String) async throws {
     #expect(try await verdict(dockerReference: reference).image != nil)
   }

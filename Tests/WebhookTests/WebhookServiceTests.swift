@@ -155,7 +155,9 @@ import Verification
     }
   }
 
-  @Test func `a private log by its key, a key's times and what must be signed are read from the namespace`() async throws {
+  @Test func `a private log by its key, a key's times and what must be signed are read from the namespace`()
+    async throws
+  {
     let log = MemoryLog(key: try PrivateKey(generating: .p256))
     let digest = try loggedImage(.signatureTag, log: log, annotations: ["env": "prod"])
     func maps(notAfter: String) -> [ConfigMap] {
@@ -163,7 +165,8 @@ import Verification
         ConfigMap(
           namespace: "shop", name: "trust",
           data: [
-            "team.pub": key.publicKey.pem, "team.pub.not-before": "2026-01-01T00:00:00Z", "team.pub.not-after": notAfter,
+            "team.pub": key.publicKey.pem, "team.pub.not-before": "2026-01-01T00:00:00Z",
+            "team.pub.not-after": notAfter,
             "rekor.pub": log.key.publicKey.pem,
           ])
       ]
@@ -180,7 +183,8 @@ import Verification
     let refusals: [([String: String], String, String)] = [
       (["signature-annotations": "env=test"], "2026-01-01T00:00:00Z", "ANNOTATION_MISMATCH"),
       (["rekor-public-key": "configmap://trust/team.pub"], "2026-01-01T00:00:00Z", "POLICY_INVALID"),
-      ([:], "2026-13-01T00:00:00Z", "POLICY_INVALID"), (["rekor-public-key": "configmap://trust/none"], "", "POLICY_INVALID"),
+      ([:], "2026-13-01T00:00:00Z", "POLICY_INVALID"),
+      (["rekor-public-key": "configmap://trust/none"], "", "POLICY_INVALID"),
     ]
     for (changes, notAfter, code) in refusals {
       try await withWebhook(
@@ -190,7 +194,15 @@ import Verification
         #expect(!answer.isAllowed && answer.message.contains(code), "\(answer.message)")
       }
     }
-    try registry.pushImage(repository: "team/copy", tag: "v1")
+    // The very image and its genuine signatures, in another repository.
+    try registry.pushImage(repository: "team/copy")
+    let image = try #require(registry.manifest(.digest(digest), repository: "team/app"))
+    guard case .image(_, let config, let layers, _, _) = try Manifest(parsing: image) else { return }
+    for part in [config] + layers {
+      try registry.put(
+        blob: try #require(registry.blob(part.digest, repository: "team/app")), repository: "team/copy")
+    }
+    try registry.put(manifest: image.bytes, mediaType: image.mediaType, repository: "team/copy")
     try registry.copySignatures(from: digest, in: "team/app", to: digest, in: "team/copy")
     try await withWebhook(annotations: annotations, configMaps: maps(notAfter: "2026-06-01T00:00:00Z")) { webhook in
       let answer = try await webhook.mutate("registry.example/team/copy@\(digest)")
