@@ -51,6 +51,8 @@ struct ConformanceCase: Sendable, CustomTestStringConvertible, CustomStringConve
     case fixture(String)
     /// The trusted root inside a file of settings for clients.
     case configuration(String)
+    /// The same with another authority for time-stamps.
+    case stamping(String, authority: String)
     /// A trusted root with its one log at another address.
     case renamed(String, log: String)
     /// All that two trusted roots trust.
@@ -83,6 +85,12 @@ struct ConformanceCase: Sendable, CustomTestStringConvertible, CustomStringConve
       guard let root = try Fixtures.json(file)["trustedRoot"] else {
         throw FixtureError(description: "\(file) has no trustedRoot")
       }
+      arguments += ["--trusted-root", try write(JSONSerialization.data(withJSONObject: root), folder)]
+    case .stamping(let file, let authority):
+      guard var root = try Fixtures.json(file)["trustedRoot"] as? [String: Any] else {
+        throw FixtureError(description: "\(file) has no trustedRoot")
+      }
+      root["timestampAuthorities"] = [try Fixtures.json(authority)]
       arguments += ["--trusted-root", try write(JSONSerialization.data(withJSONObject: root), folder)]
     case .renamed(let file, let log):
       var root = try Fixtures.json(file)

@@ -185,6 +185,7 @@ extension ConformanceCase {
     // A certificate of the public-good instance in the log of the staging instance.
     let mixed = Root.combined(stagingFile, "root-signing/targets/trusted_root.json")
     let stamps = Root.configuration("\(python)/tsa/trust_config.json")
+    let stamper = Root.stamping("\(python)/tsa/trust_config.json", authority: "\(python)/tsa/ca.json")
     return [
       valid("\(python)/bundle.txt.sigstore", file("bundle.txt"), .identity("a@tny.town", issuer: github), staging),
       valid("\(python)/bundle_v3.txt.sigstore", file("bundle_v3.txt"), william, staging),
@@ -222,12 +223,15 @@ extension ConformanceCase {
       invalid(
         "\(python)/bundle_no_checkpoint.txt.sigstore", file("bundle_no_checkpoint.txt"), william, staging,
         .logProofInvalid, "no checkpoint"),
-      // Time-stamps of a trusted authority over another message ("hello"): sigstore-go passes over them.
+      // Time-stamps of an authority that is not trusted neither help nor harm. Those of a trusted one must hold: here one is
+      // over another message ("hello"), which sigstore-go passes over.
+      valid("\(python)/tsa/bundle.txt.sigstore", file("tsa/bundle.txt"), alexis, stamps),
+      valid("\(python)/tsa/bundle.duplicate.sigstore", file("tsa/bundle.txt"), alexis, stamps),
       invalid(
-        "\(python)/tsa/bundle.txt.sigstore", file("tsa/bundle.txt"), alexis, stamps, .timestampInvalid,
+        "\(python)/tsa/bundle.txt.sigstore", file("tsa/bundle.txt"), alexis, stamper, .timestampInvalid,
         "another message"),
       invalid(
-        "\(python)/tsa/bundle.duplicate.sigstore", file("tsa/bundle.txt"), alexis, stamps, .timestampInvalid,
+        "\(python)/tsa/bundle.duplicate.sigstore", file("tsa/bundle.txt"), alexis, stamper, .timestampInvalid,
         "another message"),
       // CVE-2024-45395.
       invalid(
