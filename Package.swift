@@ -133,7 +133,8 @@ let package = Package(
     tests(
       "PinsealTests",
       [
-        "pinseal", "EmbeddedRegistry", "Verification", "Sigstore", "HTTPServer", "Crypto", "JSON", "Primitives", arguments, log,
+        "pinseal", "EmbeddedRegistry", "Verification", "Sigstore", "HTTPServer", "Crypto", "JSON", "Primitives",
+        arguments, log,
       ]),
     tests("ConformanceTests", ["pinseal", "Sigstore", arguments]),
 
@@ -142,7 +143,9 @@ let package = Package(
       name: "EndToEndSupport", dependencies: [subprocess], path: "Tests/EndToEndSupport", swiftSettings: common),
     tests(
       "RegistryEndToEndTests",
-      ["EndToEndSupport", "EmbeddedRegistry", "HTTPServer", "OCI", "Crypto", "JSON", "Primitives", log]),
+      [
+        "EndToEndSupport", "EmbeddedRegistry", "HTTPServer", "OCI", "Sigstore", "Crypto", "JSON", "Primitives", log,
+      ]),
     tests("ClusterEndToEndTests", ["EndToEndSupport"]),
   ]
 )

@@ -27,8 +27,9 @@ public struct KeyMaterial: Sendable, Hashable {
     self.notAfter = notAfter
   }
 
-  /// What the data keys with the ends of a key's validity have behind the name of the key's own.
+  /// What the data key with the beginning of a key's validity has behind the name of the key's own.
   public static let notBeforeSuffix = ".not-before"
+  /// The other end.
   public static let notAfterSuffix = ".not-after"
 }
 

@@ -41,7 +41,10 @@ public struct LogProposal: Sendable {
           entry.member("apiVersion", "0.0.1")
           entry.member("kind", "hashedrekord")
           entry.name("spec")
-          entry.object { HashedRekord.writeSpec(payload: payload, signature: signature, verifierPEM: key.pem, &$0) }
+          entry.object {
+            HashedRekord.writeSpec(
+              hash: HashAlgorithm.sha256.hash(payload), signature: signature, verifierPEM: key.pem, &$0)
+          }
         }
       }
     }
@@ -86,14 +89,14 @@ public struct LogProposal: Sendable {
 enum HashedRekord {
   /// The members of `spec`, in the order of their names.
   static func writeSpec(
-    payload: [UInt8], signature: [UInt8], verifierPEM: String, _ spec: inout JSONWriter
+    hash: [UInt8], signature: [UInt8], verifierPEM: String, _ spec: inout JSONWriter
   ) {
     spec.name("data")
     spec.object { data in
       data.name("hash")
-      data.object { hash in
-        hash.member("algorithm", "sha256")
-        hash.member("value", Hex.encode(HashAlgorithm.sha256.hash(payload)))
+      data.object { value in
+        value.member("algorithm", "sha256")
+        value.member("value", Hex.encode(hash))
       }
     }
     spec.name("signature")
@@ -102,5 +105,17 @@ enum HashedRekord {
       content.name("publicKey")
       content.object { $0.member("content", Base64.encode(Array(verifierPEM.utf8))) }
     }
+  }
+
+  /// The entry's canonical form.
+  static func body(hash: [UInt8], signature: [UInt8], verifierPEM: String) -> [UInt8] {
+    var body = JSONWriter(capacity: 1024)
+    body.object { root in
+      root.member("apiVersion", "0.0.1")
+      root.member("kind", "hashedrekord")
+      root.name("spec")
+      root.object { writeSpec(hash: hash, signature: signature, verifierPEM: verifierPEM, &$0) }
+    }
+    return body.bytes
   }
 }

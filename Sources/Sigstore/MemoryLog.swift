@@ -92,36 +92,50 @@ public final class MemoryLog: Sendable {
   public func logPayload(
     _ payload: [UInt8], signature: [UInt8], verifierPEM: String, at time: UnixTime
   ) throws(KeyError) -> (annotation: String, answer: String) {
-    var body = JSONWriter(capacity: 1024)
-    body.object { root in
-      root.member("apiVersion", "0.0.1")
-      root.member("kind", "hashedrekord")
-      root.name("spec")
-      root.object {
-        HashedRekord.writeSpec(payload: payload, signature: signature, verifierPEM: verifierPEM, &$0)
-      }
-    }
-    let index = append(body.bytes)
-    let timestamp = try entryTimestamp(body: body.bytes, index: index, time: time)
+    try logHash(HashAlgorithm.sha256.hash(payload), signature: signature, verifierPEM: verifierPEM, at: time)
+  }
+
+  /// The same of bytes of which only the SHA-256 is at hand.
+  public func logHash(
+    _ hash: [UInt8], signature: [UInt8], verifierPEM: String, at time: UnixTime
+  ) throws(KeyError) -> (annotation: String, answer: String) {
+    let body = HashedRekord.body(hash: hash, signature: signature, verifierPEM: verifierPEM)
+    let index = append(body)
+    let timestamp = Base64.encode(try entryTimestamp(body: body, index: index, time: time))
+    let (path, root, size) = proof(Int(index))
+    let checkpoint = try checkpoint(root: root, size: size)
     func members(_ writer: inout JSONWriter) {
-      writer.member("body", Base64.encode(body.bytes))
+      writer.member("body", Base64.encode(body))
       writer.member("integratedTime", time)
       writer.member("logIndex", index)
       writer.member("logID", Hex.encode(logID))
     }
     var annotation = JSONWriter(capacity: 2048)
     annotation.object { root in
-      root.member("SignedEntryTimestamp", Base64.encode(timestamp))
+      root.member("SignedEntryTimestamp", timestamp)
       root.name("Payload")
       root.object { members(&$0) }
     }
     var answer = JSONWriter(capacity: 2048)
-    answer.object { root in
-      root.name(Hex.encode(MerkleProof.leafHash(body.bytes)))
-      root.object { entry in
+    answer.object { entries in
+      entries.name(Hex.encode(MerkleProof.leafHash(body)))
+      entries.object { entry in
         members(&entry)
         entry.name("verification")
-        entry.object { $0.member("signedEntryTimestamp", Base64.encode(timestamp)) }
+        entry.object { verification in
+          verification.name("inclusionProof")
+          verification.object { proof in
+            proof.member("checkpoint", checkpoint)
+            proof.name("hashes")
+            proof.array { hashes in
+              for hash in path { hashes.string(Hex.encode(hash)) }
+            }
+            proof.member("logIndex", index)
+            proof.member("rootHash", Hex.encode(root))
+            proof.member("treeSize", size)
+          }
+          verification.member("signedEntryTimestamp", timestamp)
+        }
       }
     }
     return (annotation.text, answer.text)
