@@ -133,6 +133,12 @@ final class HTTP2Connection {
     }
   }
 
+  /// A frame that nghttp2 has answered with a reset, or will end the connection for. Those of a stream that is known count
+  /// when it closes; the others, streams beyond the bound above all, leave a frame to be written and no other trace.
+  func invalidFrameReceived(_ frame: nghttp2_frame) {
+    if streams[frame.hd.stream_id] == nil { noteGlitch() }
+  }
+
   private func headIsThere(_ stream: HTTP2Stream, hasBody: Bool) {
     loop.counters.http2Requests.increment()
     stream.finishHead(hasVerifiedClientCertificate: connection.hasVerifiedClientCertificate)

@@ -278,6 +278,16 @@ struct HTTP2LiveTests {
     }
   }
 
+  @Test func `a client that has not seen the bound is refused streams, but not without end`() async throws {
+    let bytes = (0..<5000).flatMap {
+      HTTP2Client.frame(
+        .headers, flags: HTTP2Client.endHeaders, stream: 2 * $0 + 1, HTTP2Client.request("POST", "/echo"))
+    }
+    let (frames, _) = try await attack(bytes)
+    #expect(frames.contains { $0.isA(.goaway) && $0.errorCode == 11 })
+    #expect(frames.count { $0.isA(.reset) } < 1000)
+  }
+
   static let malformed: [(String, [(String, String)])] = [
     ("no method", [(":scheme", "http"), (":path", "/hello"), (":authority", "a")]),
     ("no path", [(":method", "GET"), (":scheme", "http"), (":authority", "a")]),
