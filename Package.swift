@@ -23,8 +23,10 @@ let signals: Target.Dependency = .product(name: "UnixSignals", package: "swift-s
 let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 let subprocess: Target.Dependency = .product(name: "Subprocess", package: "swift-subprocess")
 
-func module(_ name: String, _ dependencies: [Target.Dependency], _ settings: [SwiftSetting]) -> Target {
-  .target(name: name, dependencies: dependencies, swiftSettings: settings)
+func module(
+  _ name: String, _ dependencies: [Target.Dependency], _ settings: [SwiftSetting], resources: [Resource]? = nil
+) -> Target {
+  .target(name: name, dependencies: dependencies, resources: resources, swiftSettings: settings)
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource]? = nil) -> Target {
@@ -62,11 +64,15 @@ let package = Package(
     // Formats and services.
     module("OCI", ["HTTPClient", "Crypto", "JSON", "Primitives"], safe),
     module("Sigstore", ["Crypto", "JSON", "Primitives"], safe),
+    module(
+      "TrustRoot", ["Sigstore", "HTTPClient", "Crypto", "JSON", "Primitives", log], safe,
+      // Links to certs/: byte arrays in the binary, so that nothing has to be found at run time.
+      resources: [.embedInCode("Resources/trusted_root.json"), .embedInCode("Resources/root.json")]),
     module("Kubernetes", ["CYaml", "HTTPClient", "JSON", "Primitives", log], common),
 
     // Decisions.
     module("Policy", ["Sigstore", "Crypto", "Primitives"], safe),
-    module("Verification", ["OCI", "Sigstore", "Crypto", "Primitives", log], safe),
+    module("Verification", ["OCI", "Sigstore", "HTTPClient", "Crypto", "JSON", "Primitives", log], safe),
     module("Admission", ["Policy", "Verification", "Sigstore", "Crypto", "JSON", "Primitives", log], safe),
 
     // Wiring.
@@ -74,30 +80,39 @@ let package = Package(
     module(
       "Webhook",
       [
-        "Admission", "Policy", "Verification", "OCI", "Kubernetes", "HTTPServer", "HTTPClient", "Crypto", "JSON",
-        "Telemetry", "Primitives", log, metrics, lifecycle,
+        "Admission", "Policy", "Verification", "OCI", "TrustRoot", "Sigstore", "Kubernetes", "HTTPServer",
+        "HTTPClient", "Crypto", "JSON", "Telemetry", "Primitives", log, metrics, lifecycle,
       ], safe),
     .executableTarget(
       name: "pinseal",
       dependencies: [
-        "Webhook", "EmbeddedRegistry", "Admission", "Policy", "Verification", "OCI", "Sigstore", "Kubernetes",
+        "Webhook", "EmbeddedRegistry", "Admission", "Policy", "Verification", "OCI", "TrustRoot", "Sigstore",
+        "Kubernetes",
         "HTTPServer", "HTTPClient", "Crypto", "JSON", "Telemetry", "Primitives", log, metrics, lifecycle, signals,
         arguments,
       ],
       swiftSettings: safe),
 
+    // Certificates, time-stamps and trust roots of any content, well-formed or not, for tests.
+    .target(
+      name: "CertificateForge", dependencies: ["Crypto", "Primitives"], path: "Tests/CertificateForge",
+      swiftSettings: common),
+
     // Unit tests.
     tests("PrimitivesTests", ["Primitives"]),
     tests("JSONTests", ["JSON", "Primitives"]),
-    tests("CryptoTests", ["Crypto", "Primitives"]),
+    tests("CryptoTests", ["CertificateForge", "Crypto", "Primitives"]),
     tests("TelemetryTests", ["Telemetry", "JSON", "Primitives", log, metrics]),
     tests("HTTPServerTests", ["HTTPServer", "Crypto", "Primitives", log]),
     tests("HTTPClientTests", ["HTTPClient", "HTTPServer", "Crypto", "Primitives", log]),
     tests(
       "OCITests", ["OCI", "EmbeddedRegistry", "HTTPServer", "HTTPClient", "Crypto", "JSON", "Primitives"]),
-    tests("SigstoreTests", ["Sigstore", "Crypto", "JSON", "Primitives"], resources: [.copy("Artifacts")]),
+    tests(
+      "SigstoreTests", ["CertificateForge", "Sigstore", "Crypto", "JSON", "Primitives"],
+      resources: [.copy("Artifacts")]),
+    tests("TrustRootTests", ["TrustRoot", "Sigstore", "HTTPClient", "Crypto", "JSON", "Primitives", log]),
     tests("KubernetesTests", ["Kubernetes", "HTTPClient", "HTTPServer", "Crypto", "JSON", "Primitives", log]),
-    tests("PolicyTests", ["Policy", "Crypto", "Primitives"]),
+    tests("PolicyTests", ["Policy", "Sigstore", "Crypto", "Primitives"]),
     tests(
       "VerificationTests",
       [
@@ -111,18 +126,26 @@ let package = Package(
     tests(
       "WebhookTests",
       [
-        "Webhook", "EmbeddedRegistry", "Admission", "Policy", "Verification", "OCI", "Kubernetes", "HTTPServer",
-        "HTTPClient", "Crypto", "JSON", "Telemetry", "Primitives", log,
+        "Webhook", "EmbeddedRegistry", "Admission", "Policy", "Verification", "OCI", "Sigstore", "Kubernetes",
+        "HTTPServer", "HTTPClient", "Crypto", "JSON", "Telemetry", "Primitives", log,
       ]),
 
-    tests("PinsealTests", ["pinseal", arguments]),
+    tests(
+      "PinsealTests",
+      [
+        "pinseal", "EmbeddedRegistry", "Verification", "Sigstore", "HTTPServer", "Crypto", "JSON", "Primitives",
+        arguments, log,
+      ]),
+    tests("ConformanceTests", ["pinseal", "Sigstore", arguments]),
 
     // Real parts: cosign, registries, an API server. They run where scripts/test has put those tools.
     .target(
       name: "EndToEndSupport", dependencies: [subprocess], path: "Tests/EndToEndSupport", swiftSettings: common),
     tests(
       "RegistryEndToEndTests",
-      ["EndToEndSupport", "EmbeddedRegistry", "HTTPServer", "Crypto", "Primitives", log]),
+      [
+        "EndToEndSupport", "EmbeddedRegistry", "HTTPServer", "OCI", "Sigstore", "Crypto", "JSON", "Primitives", log,
+      ]),
     tests("ClusterEndToEndTests", ["EndToEndSupport"]),
   ]
 )

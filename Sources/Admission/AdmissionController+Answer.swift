@@ -11,7 +11,7 @@ extension AdmissionController {
     log(outcome, of: subject)
     return AdmissionAnswer(
       status: 200, body: Self.response(outcome, uid: subject.review.uid), decision: outcome.decision,
-      codes: outcome.codes)
+      codes: outcome.codes, signers: outcome.signers)
   }
 
   /// The answer to what is no AdmissionReview.
@@ -19,7 +19,7 @@ extension AdmissionController {
     let text = "not an AdmissionReview of admission.k8s.io/v1: \(reason.printable(limit: 1024))"
     logger.warning(
       "review malformed", metadata: ["endpoint": "\(endpoint.rawValue)", "reason": "\(reason.printable(limit: 1024))"])
-    return AdmissionAnswer(status: 400, body: Array((text + "\n").utf8), decision: .malformed, codes: [])
+    return AdmissionAnswer(status: 400, body: Array((text + "\n").utf8), decision: .malformed, codes: [], signers: [])
   }
 
   private static func response(_ outcome: Outcome, uid: String) -> [UInt8] {
@@ -130,7 +130,12 @@ extension AdmissionController {
       metadata["state"] = "verified"
       metadata["to"] = "\(pinned.printable(limit: 500))"
       metadata["digest"] = "\(verified.digest.printable(limit: 160))"
-      metadata["key"] = "\(verified.signature.key)"
+      if let key = verified.signature.key {
+        metadata["key"] = "\(key)"
+      } else {
+        metadata["signer"] = "\(verified.signature.signer.description)"
+      }
+      if let log = verified.signature.log { metadata["log-index"] = "\(log.logIndex)" }
       metadata["cached"] = "\(verified.fromCache)"
     case .failed(let code, let excuse):
       metadata["state"] = excuse == nil ? "refused" : "unverified"

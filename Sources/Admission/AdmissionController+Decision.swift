@@ -1,5 +1,6 @@
 import Policy
 import Primitives
+import Sigstore
 import Verification
 
 extension AdmissionController {
@@ -14,13 +15,13 @@ extension AdmissionController {
   struct Inquiry: Sendable {
     var judgement: Judgement
     let credentials: CredentialsHandle
+    let trust: TrustedRoot
 
     /// The question to be put to the verifier about one image; nil where there is nothing to ask.
     func request(_ image: Judgement.Image) -> VerificationRequest? {
       guard image.finding == nil, let requested = image.requested else { return nil }
       return VerificationRequest(
-        image: requested, keys: judgement.policy.keys, requiresLog: !judgement.policy.ignoresLog,
-        credentials: credentials)
+        image: requested, demand: judgement.policy.demand, trust: trust, credentials: credentials)
     }
   }
 
@@ -51,7 +52,8 @@ extension AdmissionController {
       var inquiry = Inquiry(
         judgement: Judgement(workload, under: policy, endpoint: subject.endpoint),
         credentials: policies.credentials(
-          namespace: namespace, policySecrets: policy.imagePullSecrets, templateSecrets: workload.pullSecrets))
+          namespace: namespace, policySecrets: policy.imagePullSecrets, templateSecrets: workload.pullSecrets),
+        trust: policies.trustedRoot)
       var isOpen = false
       for index in inquiry.judgement.images.indices {
         guard let request = inquiry.request(inquiry.judgement.images[index]) else { continue }

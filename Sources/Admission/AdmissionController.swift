@@ -2,6 +2,7 @@ import JSON
 public import Logging
 public import Policy
 public import Primitives
+public import Sigstore
 public import Verification
 
 /// Where policies come from; the wiring gives one that reads the cluster.
@@ -12,6 +13,13 @@ public protocol PolicySource: Sendable {
   func policy(ofNamespace name: String, deadline: Deadline) async -> NamespacePolicy
   /// Credentials of the policy's Secrets, then of the Pod template's, then the server's own; read only when asked.
   func credentials(namespace: String, policySecrets: [String], templateSecrets: [String]) -> CredentialsHandle
+  /// Whose logs and authorities count now: a snapshot, cheap to take, the same for all images of one review.
+  var trustedRoot: TrustedRoot { get }
+}
+
+extension PolicySource {
+  /// No log and no authority, where nothing says which.
+  public var trustedRoot: TrustedRoot { .nothing }
 }
 
 /// Which endpoint was asked.
@@ -56,6 +64,8 @@ public struct AdmissionAnswer: Sendable {
   public let decision: Decision
   /// Codes of the images refused or warned about, each once.
   public let codes: [RefusalCode]
+  /// Who signed the images that were verified, one for each.
+  public let signers: [VerifiedSignature.Signer]
   /// The media type of the body.
   public var contentType: String { status == 200 ? "application/json" : "text/plain; charset=utf-8" }
 }

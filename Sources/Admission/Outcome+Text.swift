@@ -86,12 +86,21 @@ extension Outcome.ImageRecord {
     case .verified(let verified, let pinned):
       return
         "\(place.description): \(pinned.printable(limit: 500)) verified as \(verified.digest.printable(limit: 160)) "
-        + "by key \(verified.signature.key) (\(verified.signature.format.rawValue))"
+        + "by \(verified.signature.signer.description) (\(verified.signature.format.rawValue)\(verified.signature.logText))"
     case .failed(let code, nil): return "\(place.description): \(image) refused, \(code.rawValue)"
     case .failed(let code, .warn):
       return "\(place.description): \(image) let in unverified under Warn, \(code.rawValue)"
     case .failed(let code, .unchanged): return "\(place.description): \(image) left as it was, \(code.rawValue)"
     }
+  }
+}
+
+extension VerifiedSignature {
+  /// ", log index N of LOG", or nothing.
+  fileprivate var logText: String {
+    guard let log else { return "" }
+    let name = log.logURL.isEmpty ? Hex.encode(log.logID.prefix(8)) + "…" : log.logURL.printable(limit: 100)
+    return ", log index \(log.logIndex) of \(name)"
   }
 }
 

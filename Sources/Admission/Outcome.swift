@@ -1,4 +1,5 @@
 import Primitives
+import Sigstore
 import Verification
 
 /// What a review came to, before it is put into words.
@@ -60,6 +61,14 @@ struct Outcome: Sendable {
     var outcome = Outcome(decision: .refused)
     outcome.failures = [Failure(places: [], image: "", refusal: Refusal(code, message), excuse: nil)]
     return outcome
+  }
+
+  /// Who signed each place's image, of those that were verified.
+  var signers: [VerifiedSignature.Signer] {
+    images.compactMap { image in
+      guard case .verified(let verified, _) = image.state else { return nil }
+      return verified.signature.signer
+    }
   }
 
   /// The codes of all failures, each once.

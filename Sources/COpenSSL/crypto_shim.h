@@ -5,6 +5,7 @@
 #include <openssl/pem.h>
 #include <openssl/provider.h>
 #include <openssl/rsa.h>
+#include <openssl/x509_vfy.h>
 #include <openssl/x509v3.h>
 
 static inline EVP_PKEY *pinseal_generate_ec(OSSL_LIB_CTX *context, const char *curve) {
@@ -64,4 +65,54 @@ static inline int pinseal_add_extension(X509 *certificate, X509 *issuer, int nid
   int added = X509_add_ext(certificate, extension, -1);
   X509_EXTENSION_free(extension);
   return added;
+}
+
+/// Writes a name as RFC 2253 does; 1 on success.
+static inline int pinseal_print_name(BIO *memory, const X509_NAME *name) {
+  return X509_NAME_print_ex(memory, name, 0, XN_FLAG_RFC2253) >= 0;
+}
+
+/// Seeks a path from `leaf` over `others` to one of `roots` and judges it (RFC 5280 section 6) but for times, which the
+/// caller compares. No other certificate, no store of the system, no revocation list is looked at.
+///
+/// Returns X509_V_OK, another X509_V_ code, or -1 for want of memory. The path's certificates are the caller's own,
+/// written to `path` (`count` is its capacity before and their number after); `depth` tells where the fault is.
+static inline int pinseal_verify_path(OSSL_LIB_CTX *context, X509 *leaf, X509 *const *others, int other_count,
+                                      X509 *const *roots, int root_count, X509 **path, int *count, int *depth) {
+  int result = -1, capacity = *count;
+  X509_STORE *store = X509_STORE_new();
+  X509_STORE_CTX *judge = X509_STORE_CTX_new_ex(context, NULL);
+  STACK_OF(X509) *stack = sk_X509_new_null();
+  *count = 0;
+  *depth = 0;
+  if (store == NULL || judge == NULL || stack == NULL) goto done;
+  for (int i = 0; i < other_count; i++)
+    if (sk_X509_push(stack, others[i]) <= 0) goto done;
+  for (int i = 0; i < root_count; i++)
+    if (X509_STORE_add_cert(store, roots[i]) != 1) goto done;
+  if (X509_STORE_CTX_init(judge, store, leaf, stack) != 1) goto done;
+  X509_VERIFY_PARAM *rules = X509_STORE_CTX_get0_param(judge);
+  // A root need not be self-signed: what is trusted is what the trust root lists.
+  X509_VERIFY_PARAM_set_flags(rules, X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_TRUSTED_FIRST | X509_V_FLAG_NO_CHECK_TIME);
+  X509_VERIFY_PARAM_set_depth(rules, capacity);
+  // 112 bits: RSA from 2048 bits, no SHA-1.
+  X509_VERIFY_PARAM_set_auth_level(rules, 2);
+  int verdict = X509_verify_cert(judge);
+  result = X509_STORE_CTX_get_error(judge);
+  *depth = X509_STORE_CTX_get_error_depth(judge);
+  if (verdict != 1) {
+    if (result == X509_V_OK) result = X509_V_ERR_UNSPECIFIED;
+    goto done;
+  }
+  STACK_OF(X509) *found = X509_STORE_CTX_get0_chain(judge);
+  int length = sk_X509_num(found);
+  if (result == X509_V_OK && (length < 1 || length > capacity)) result = X509_V_ERR_CERT_CHAIN_TOO_LONG;
+  if (result != X509_V_OK) goto done;
+  for (int i = 0; i < length; i++) path[i] = sk_X509_value(found, i);
+  *count = length;
+done:
+  sk_X509_free(stack);
+  X509_STORE_CTX_free(judge);
+  X509_STORE_free(store);
+  return result;
 }

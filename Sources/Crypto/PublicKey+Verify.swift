@@ -31,7 +31,7 @@ extension PublicKey {
     if let reason = scheme.obstacle(for: kind) { return .unsupported(reason) }
     guard !signature.isEmpty, signature.count <= 1024 else { return .invalid }
     guard let size = kind.coordinateByteCount else { return check(signature, message, scheme) }
-    if signature.first == DERReader.Tag.sequence.rawValue {
+    if signature.first == DERTag.sequence.rawValue {
       // OpenSSL reads DER strictly: it writes r and s again and compares.
       let result = check(signature, message, scheme)
       if result != .invalid { return result }
@@ -108,7 +108,7 @@ extension SignatureScheme {
 }
 
 extension HashAlgorithm {
-  fileprivate var openSSLName: String {
+  var openSSLName: String {
     switch self {
     case .sha256: "SHA2-256"
     case .sha384: "SHA2-384"

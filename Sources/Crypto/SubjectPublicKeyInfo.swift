@@ -37,14 +37,12 @@ enum SubjectPublicKeyInfo {
     guard encoded.count <= maximumByteCount else {
       throw KeyError("the key has \(encoded.count) bytes, at most \(maximumByteCount) are looked at; \(taken)")
     }
-    var outer = DERReader(encoded)
-    var info = DERReader(try outer.read(.sequence))
+    var outer = DERReader<KeyError>(encoded)
+    var info = try outer.enter(.sequence)
     try outer.finish()
-    var algorithm = DERReader(try info.read(.sequence))
-    let bits = try info.read(.bitString)
+    var algorithm = try info.enter(.sequence)
+    let key = Array(try info.readWholeBytes())
     try info.finish()
-    guard bits.first == 0 else { throw KeyError("the key's bit string is not made of whole bytes") }
-    let key = Array(bits.dropFirst())
 
     let identifier = Array(try algorithm.read(.objectIdentifier))
     switch identifier {
@@ -53,7 +51,7 @@ enum SubjectPublicKeyInfo {
       try algorithm.finish()
       return .rsa(bits: try rsaBits(of: key))
     case ecPublicKey:
-      guard algorithm.nextTag == DERReader.Tag.objectIdentifier.rawValue else {
+      guard algorithm.nextTag == DERTag.objectIdentifier.rawValue else {
         throw KeyError("the EC key spells out its curve's parameters instead of naming the curve; \(taken)")
       }
       let curve = Array(try algorithm.read(.objectIdentifier))
@@ -89,8 +87,8 @@ enum SubjectPublicKeyInfo {
   }
 
   private static func rsaBits(of encoded: [UInt8]) throws(KeyError) -> Int {
-    var outer = DERReader(encoded)
-    var key = DERReader(try outer.read(.sequence))
+    var outer = DERReader<KeyError>(encoded)
+    var key = try outer.enter(.sequence)
     try outer.finish()
     let modulus = try key.readPositiveInteger()
     let exponent = try key.readPositiveInteger()

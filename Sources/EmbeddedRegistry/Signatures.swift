@@ -37,25 +37,29 @@ extension EmbeddedRegistry {
   /// Signs the manifest `digest` and attaches the signature as cosign would. Gives the signature manifest's digest.
   ///
   /// `dockerReference` is what the payload calls the image: by default the registry's name and the repository.
+  /// `annotations` are signed with it; with `log`, its proof is attached.
   @discardableResult
   public func attachSignature(
     repository: String, digest: Digest, key: PrivateKey, as format: SignatureFormat = .signatureTag,
-    dockerReference: String? = nil, predicateType: String = EmbeddedRegistry.imageSignaturePredicate
+    dockerReference: String? = nil, predicateType: String = EmbeddedRegistry.imageSignaturePredicate,
+    annotations: [String: String] = [:], log: MemoryLog? = nil
   ) throws(AttachError) -> Digest {
     switch format {
     case .signatureTag, .signatureReferrer:
       let signed = try signing { () throws(KeyError) in
-        try ImageSigner.simpleSigning(
-          dockerReference: dockerReference ?? "\(configuration.name)/\(repository)", digest: digest, key: key)
+        try ImageSigner.layer(
+          dockerReference: dockerReference ?? "\(configuration.name)/\(repository)", digest: digest, key: key,
+          annotations: annotations, log: log)
       }
       return try storing { () throws(RegistryFault) in
         try attachSimpleSigning(
           repository: repository, digest: digest, payload: signed.payload,
-          annotations: [MediaType.signatureAnnotation: signed.signature], asReferrer: format == .signatureReferrer)
+          annotations: signed.annotations, asReferrer: format == .signatureReferrer)
       }
     case .bundle:
       let bundle = try signing { () throws(KeyError) in
-        try ImageSigner.bundle(digest: digest, key: key, predicateType: predicateType)
+        try ImageSigner.bundle(
+          digest: digest, key: key, predicateType: predicateType, annotations: annotations, log: log)
       }
       return try storing { () throws(RegistryFault) in
         try attachBundle(repository: repository, digest: digest, bundle: bundle, predicateType: predicateType)

@@ -54,6 +54,7 @@ struct Parser {
     }
   }
 
+  @inline(__always)
   private func current(_ text: Span<UInt8>) throws(JSONError) -> UInt8 {
     guard position < text.count else {
       throw JSONError(.syntax, at: position, "the text ends early, at byte \(position)")
@@ -61,6 +62,7 @@ struct Parser {
     return text[position]
   }
 
+  @inline(__always)
   private mutating func skipSpace(_ text: Span<UInt8>) {
     while position < text.count {
       switch text[position] {
@@ -70,6 +72,7 @@ struct Parser {
     }
   }
 
+  @inline(__always)
   private mutating func append(_ kind: JSONValue.Kind, from start: Int, hasEscapes: Bool = false) throws(JSONError) {
     guard tape.count < limits.values else {
       throw JSONError(.limitExceeded, at: start, "more than \(limits.values) values in the JSON text")

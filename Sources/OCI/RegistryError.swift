@@ -3,7 +3,7 @@ public import Primitives
 /// A failure of a registry exchange: definitive or not, by its code.
 public struct RegistryError: Error, Sendable, CustomStringConvertible {
   /// One of imageNotFound, imageReferenceInvalid, digestMismatch, registryUnavailable, registryUnauthorized,
-  /// registryMisbehaved, deadlineExceeded.
+  /// registryMisbehaved, deadlineExceeded; logUnavailable of those who ask transparency logs.
   public let code: RefusalCode
   /// Who, what and why, printable; no credentials, no queries.
   public let description: String

@@ -1,7 +1,7 @@
 public import Crypto
 import Primitives
 
-/// Where the namespace's public keys are.
+/// Where the namespace's public keys, or those of its transparency logs, are.
 public enum KeySource: Sendable, Hashable, CustomStringConvertible {
   /// In the annotation itself; one at least, none twice.
   case inline([PublicKey])
@@ -22,35 +22,35 @@ public enum KeySource: Sendable, Hashable, CustomStringConvertible {
   private static let allowed =
     "allowed are PEM public keys (BEGIN PUBLIC KEY), secret://NAME/KEY or configmap://NAME/KEY of the same namespace"
 
-  /// Reads the value of `public-key`, white space around it taken off.
-  init(annotation text: String) throws(PolicyError) {
-    guard !text.isEmpty else { throw PolicyError(.publicKey, "is empty; \(Self.allowed)") }
+  /// Reads the value of `annotation`, white space around it taken off.
+  init(_ text: String, of annotation: PolicyAnnotation) throws(PolicyError) {
+    guard !text.isEmpty else { throw PolicyError(annotation, "is empty; \(Self.allowed)") }
     if text.utf8.starts(with: "-----BEGIN".utf8) {
       do throws(KeyTextError) {
         self = .inline(try parseKeys(text))
       } catch {
-        throw PolicyError(.publicKey, error.problem)
+        throw PolicyError(annotation, error.problem)
       }
       return
     }
     // What is no reference is not quoted: it may be the inside of a private key.
     guard let scheme = Self.scheme(of: text) else {
-      throw PolicyError(.publicKey, "is neither a PEM public key nor a reference to one; \(Self.allowed)")
+      throw PolicyError(annotation, "is neither a PEM public key nor a reference to one; \(Self.allowed)")
     }
     let path = text.utf8.dropFirst(scheme.utf8.count + 3)
     let parts = path.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false).map { String(Substring($0)) }
     switch scheme {
     case "secret":
-      let (name, key) = try Self.nameAndKey(parts, kind: "Secret", scheme: scheme)
+      let (name, key) = try Self.nameAndKey(parts, kind: "Secret", scheme: scheme, annotation)
       self = .secret(name: name, key: key)
     case "configmap":
-      let (name, key) = try Self.nameAndKey(parts, kind: "ConfigMap", scheme: scheme)
+      let (name, key) = try Self.nameAndKey(parts, kind: "ConfigMap", scheme: scheme, annotation)
       self = .configMap(name: name, key: key)
     default:
       let lower = String(decoding: scheme.utf8.map(asciiLowercase), as: UTF8.self)
       let hint = lower != scheme && ["secret", "configmap"].contains(lower) ? " (in lower case)" : ""
       throw PolicyError(
-        .publicKey, "the scheme \"\(scheme.printable(limit: 32))://\" is not supported; \(Self.allowed)\(hint)")
+        annotation, "the scheme \"\(scheme.printable(limit: 32))://\" is not supported; \(Self.allowed)\(hint)")
     }
   }
 
@@ -64,29 +64,29 @@ public enum KeySource: Sendable, Hashable, CustomStringConvertible {
   }
 
   private static func nameAndKey(
-    _ parts: [String], kind: String, scheme: String
+    _ parts: [String], kind: String, scheme: String, _ annotation: PolicyAnnotation
   ) throws(PolicyError) -> (name: String, key: String) {
     let form = "write \(scheme)://NAME/KEY"
     if parts.count > 2 {
       throw PolicyError(
-        .publicKey,
+        annotation,
         "\(scheme):// has \(parts.count) parts; only a \(kind) of the namespace itself may be named, without a namespace: \(form)"
       )
     }
     let name = parts[0]
-    guard !name.isEmpty else { throw PolicyError(.publicKey, "\(scheme):// lacks the name of the \(kind); \(form)") }
+    guard !name.isEmpty else { throw PolicyError(annotation, "\(scheme):// lacks the name of the \(kind); \(form)") }
     guard KubernetesName.isSubdomain(name) else {
       throw PolicyError(
-        .publicKey,
+        annotation,
         "\"\(name.printable(limit: 64))\" cannot be the name of a \(kind) (\(KubernetesName.subdomainRule)); \(form)")
     }
     guard parts.count == 2, !parts[1].isEmpty else {
       throw PolicyError(
-        .publicKey, "\(scheme)://\(name.printable(limit: 64)) does not say which key of the \(kind)'s data; \(form)")
+        annotation, "\(scheme)://\(name.printable(limit: 64)) does not say which key of the \(kind)'s data; \(form)")
     }
     guard KubernetesName.isDataKey(parts[1]) else {
       throw PolicyError(
-        .publicKey,
+        annotation,
         "\"\(parts[1].printable(limit: 64))\" cannot be a key of a \(kind)'s data (\(KubernetesName.dataKeyRule)); \(form)"
       )
     }

@@ -8,6 +8,12 @@ public enum PolicyAnnotation: String, Sendable, Hashable, CaseIterable {
   case publicKey = "public-key"
   /// `true` or `false`.
   case ignoreLog = "ignore-tlog"
+  /// Public keys of transparency logs, as `public-key`: the only logs that count then.
+  case logKey = "rekor-public-key"
+  /// `any` or `repository`.
+  case signedIdentity = "signed-identity"
+  /// `NAME=VALUE`, comma separated.
+  case signatureAnnotations = "signature-annotations"
   /// Names of Secrets, comma separated.
   case imagePullSecrets = "image-pull-secrets"
   /// `Block` or `Warn`.

@@ -1,4 +1,5 @@
 import Primitives
+import Sigstore
 
 /// Reads a namespace's annotations.
 ///
@@ -79,25 +80,26 @@ public enum PolicyAnnotations {
     let failurePolicy = attempt { () throws(PolicyError) in
       try choice(FailurePolicy.self, .failurePolicy, in: values) ?? .block
     }
-    for keyless in [
-      PolicyAnnotation.certificateIdentity, .certificateIdentityRegexp, .certificateIssuer, .certificateIssuerRegexp,
-    ] where values[keyless] != nil {
-      errors.append(
-        PolicyError(
-          keyless,
-          "keyless verification is not supported yet; name a key with \(PolicyAnnotation.publicKey.fullName) instead"))
+    let signers = attempt { () throws(PolicyError) in try readSigners(in: values, isByDefault: isByDefault) }
+    let logKeySource = attempt { () throws(PolicyError) in try readKeySource(.logKey, in: values) }
+    let signedIdentity = attempt { () throws(PolicyError) in
+      try choice(SignedIdentity.self, .signedIdentity, in: values) ?? .any
     }
-    let keySource = attempt { () throws(PolicyError) in try readKeySource(in: values, isByDefault: isByDefault) }
+    let annotations = attempt { () throws(PolicyError) in try signatureAnnotations(in: values) }
     let ignoresLog = attempt { () throws(PolicyError) in
       try choice(Flag.self, .ignoreLog, in: values).map { $0 == .true } ?? false
     }
     let secrets = attempt { () throws(PolicyError) in try pullSecrets(in: values) }
     let pin = attempt { () throws(PolicyError) in try choice(PinMode.self, .pin, in: values) ?? .tagAndDigest }
     let patterns = attempt { () throws(PolicyError) in try exemptImages(in: values) }
-    guard let keySource, let ignoresLog, let secrets, let failurePolicy, let pin, let patterns else { return nil }
+    guard let signers, let logKeySource, let signedIdentity, let annotations, let ignoresLog, let secrets,
+      let failurePolicy, let pin, let patterns
+    else { return nil }
     return PolicyDraft(
-      keySource: keySource, ignoresLog: ignoresLog, failurePolicy: failurePolicy, pin: pin, imagePullSecrets: secrets,
-      exemptImages: patterns)
+      keySource: signers.keys, identities: signers.identities, logKeySource: logKeySource.source,
+      ignoresLog: ignoresLog,
+      signedIdentity: signedIdentity, signatureAnnotations: annotations, failurePolicy: failurePolicy, pin: pin,
+      imagePullSecrets: secrets, exemptImages: patterns)
   }
 
   /// What an invalid policy falls back to: the value if it can be read, else Block.
@@ -109,7 +111,7 @@ public enum PolicyAnnotations {
   // MARK: Values
 
   /// The value of an annotation that is one of a few words; nil if it is absent.
-  private static func choice<Choice: RawRepresentable<String> & CaseIterable>(
+  static func choice<Choice: RawRepresentable<String> & CaseIterable>(
     _: Choice.Type, _ annotation: PolicyAnnotation, in values: [PolicyAnnotation: String]
   ) throws(PolicyError) -> Choice? {
     guard let text = values[annotation] else { return nil }
@@ -119,24 +121,6 @@ public enum PolicyAnnotations {
     let allowed = Choice.allCases.map { "\"\($0.rawValue)\"" }.joined(separator: " and ")
     if word.isEmpty { throw PolicyError(annotation, "is empty; allowed are \(allowed)") }
     throw PolicyError(annotation, "\"\(word.printable(limit: 64))\" is not allowed; allowed are \(allowed)")
-  }
-
-  private static func readKeySource(
-    in values: [PolicyAnnotation: String], isByDefault: Bool
-  ) throws(PolicyError) -> KeySource {
-    guard let text = values[.publicKey] else {
-      let why =
-        isByDefault
-        ? "this server verifies images by default" : "\(PolicyAnnotation.imageVerification.fullName) is enabled"
-      throw PolicyError(
-        .publicKey,
-        "is missing, and \(why); give PEM public keys, secret://NAME/KEY or configmap://NAME/KEY, or set "
-          + "\(PolicyAnnotation.imageVerification.fullName) to \"disabled\"")
-    }
-    guard text.utf8.count <= maximumKeyTextBytes else {
-      throw PolicyError(.publicKey, "holds \(text.utf8.count) bytes, at most \(maximumKeyTextBytes) are read")
-    }
-    return try KeySource(annotation: trimmed(text))
   }
 
   private static func pullSecrets(in values: [PolicyAnnotation: String]) throws(PolicyError) -> [String] {
@@ -183,7 +167,7 @@ public enum PolicyAnnotations {
     return patterns
   }
 
-  private static func list(
+  static func list(
     _ annotation: PolicyAnnotation, in values: [PolicyAnnotation: String]
   ) throws(PolicyError) -> String? {
     guard let text = values[annotation] else { return nil }

@@ -1,4 +1,5 @@
 public import Crypto
+public import Sigstore
 
 /// What becomes of an object with an image that is not verified.
 public enum FailurePolicy: String, Sendable, Hashable, CaseIterable {
@@ -20,10 +21,8 @@ public enum PinMode: String, Sendable, Hashable, CaseIterable {
 
 /// A policy that can be applied.
 public struct VerificationPolicy: Sendable, Hashable {
-  /// The keys that are trusted, one at least where it came from annotations; a signature by any of them counts.
-  public let keys: [PublicKey]
-  /// Whether a signature counts without proof that it is in the transparency log.
-  public let ignoresLog: Bool
+  /// What a signature must be to count; made once for the policy, so that a request only passes it on.
+  public let demand: SignatureDemand
   /// What becomes of an object with an image that is not verified.
   public let failurePolicy: FailurePolicy
   /// How a verified image is written back.
@@ -33,17 +32,31 @@ public struct VerificationPolicy: Sendable, Hashable {
   /// Images that need no verification.
   public let exemptImages: [ImagePattern]
 
+  /// The keys that are trusted; a signature by any of them, or by one of the demand's identities, counts.
+  public var keys: [PublicKey] { demand.keys.map(\.key) }
+  /// Whether a signature counts without proof that it is in the transparency log.
+  public var ignoresLog: Bool { !demand.requiresLog }
+
   /// A policy of these parts.
   public init(
-    keys: [PublicKey], ignoresLog: Bool, failurePolicy: FailurePolicy = .block, pin: PinMode = .tagAndDigest,
+    demand: SignatureDemand, failurePolicy: FailurePolicy = .block, pin: PinMode = .tagAndDigest,
     imagePullSecrets: [String] = [], exemptImages: [ImagePattern] = []
   ) {
-    self.keys = keys
-    self.ignoresLog = ignoresLog
+    self.demand = demand
     self.failurePolicy = failurePolicy
     self.pin = pin
     self.imagePullSecrets = imagePullSecrets
     self.exemptImages = exemptImages
+  }
+
+  /// A policy that trusts keys, at any time.
+  public init(
+    keys: [PublicKey], ignoresLog: Bool, failurePolicy: FailurePolicy = .block, pin: PinMode = .tagAndDigest,
+    imagePullSecrets: [String] = [], exemptImages: [ImagePattern] = []
+  ) {
+    self.init(
+      demand: SignatureDemand(keys: keys.map { TrustedKey($0) }, requiresLog: !ignoresLog),
+      failurePolicy: failurePolicy, pin: pin, imagePullSecrets: imagePullSecrets, exemptImages: exemptImages)
   }
 }
 

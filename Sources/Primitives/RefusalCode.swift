@@ -10,12 +10,28 @@ public enum RefusalCode: String, Sendable, Hashable, CaseIterable {
   case signatureNotFound = "SIGNATURE_NOT_FOUND"
   /// There are signatures, none by a trusted key.
   case signatureKeyMismatch = "SIGNATURE_KEY_MISMATCH"
+  /// Signed with a certificate, none of whose names and issuer is one that the policy asks for.
+  case identityMismatch = "IDENTITY_MISMATCH"
+  /// Signed with a certificate that does not verify against the trust root.
+  case certificateInvalid = "CERTIFICATE_INVALID"
+  /// Nothing that can be trusted says when it was signed, where that matters.
+  case timestampInvalid = "TIMESTAMP_INVALID"
   /// A signature is malformed, or names something other than this image.
   case signatureInvalid = "SIGNATURE_INVALID"
   /// More candidates lie there than are looked at, and none of those looked at was good.
   case signatureLimitExceeded = "SIGNATURE_LIMIT_EXCEEDED"
   /// A good signature, but no proof that it is in the transparency log.
   case logProofMissing = "LOG_PROOF_MISSING"
+  /// A signature by a trusted key or identity, whose proof of the transparency log does not verify.
+  case logProofInvalid = "LOG_PROOF_INVALID"
+  /// The transparency log did not answer when it was asked for a proof that was not attached.
+  case logUnavailable = "LOG_UNAVAILABLE"
+  /// Signed by a trusted key outside of the time in which the policy trusts it.
+  case keyOutsideValidity = "KEY_OUTSIDE_VALIDITY"
+  /// What is signed names another repository, or none, and the policy wants this one.
+  case signedIdentityMismatch = "SIGNED_IDENTITY_MISMATCH"
+  /// What is signed lacks an annotation that the policy asks for.
+  case annotationMismatch = "ANNOTATION_MISMATCH"
   /// The registry did not answer, or answered with an error that says nothing about the image.
   case registryUnavailable = "REGISTRY_UNAVAILABLE"
   /// The registry refused the credentials that were at hand, or wants some and none matched.
@@ -38,7 +54,7 @@ public enum RefusalCode: String, Sendable, Hashable, CaseIterable {
   /// Whether the answer may change without anybody changing the image, its signatures or the policy.
   public var isTransient: Bool {
     switch self {
-    case .registryUnavailable, .deadlineExceeded, .policyUnavailable, .internalError: true
+    case .registryUnavailable, .logUnavailable, .deadlineExceeded, .policyUnavailable, .internalError: true
     default: false
     }
   }

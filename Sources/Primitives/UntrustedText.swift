@@ -4,6 +4,8 @@ extension String {
   /// Text from a registry or an annotation may hold control characters, bidirectional overrides or a megabyte of noise:
   /// what does not print is written as `\u{…}`, and what goes past `limit` characters is cut with an ellipsis.
   public func printable(limit: Int = 256) -> String {
+    // Nearly all text is short ASCII that prints; looking up the category of each character costs far more than this.
+    if utf8.count <= limit, utf8.allSatisfy({ 0x20...0x7E ~= $0 }) { return self }
     var result = ""
     var count = 0
     for scalar in unicodeScalars {

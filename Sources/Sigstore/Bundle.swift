@@ -1,32 +1,52 @@
 import Crypto
 import Primitives
 
-/// A Sigstore bundle of version 0.3 around a DSSE envelope, made with a key (protobuf-specs, sigstore_bundle.proto).
+/// A Sigstore bundle (protobuf-specs, sigstore_bundle.proto): read as far as its form, nothing of it verified.
 struct Bundle {
-  let envelope: Envelope
-  private let hint: Signer.Hint?
+  /// What is signed.
+  enum Content {
+    case envelope(Envelope)
+    case message(MessageSignature)
+  }
 
-  /// Entries of transparency logs, and timestamps, that one bundle may hold.
-  private static let maximumEntryCount = 32
+  /// What the bundle says that it was signed with.
+  enum Verifier {
+    case key(Signer.Hint?)
+    case certificate(CertificateField)
+  }
 
-  init(parsing bytes: [UInt8]) throws(CandidateRejection) {
+  /// A certificate that is still to be read: whoever trusts no identity need not look at it.
+  struct CertificateField {
+    fileprivate let field: Field
+    fileprivate let isChain: Bool
+    fileprivate let version: BundleVersion
+  }
+
+  let version: BundleVersion
+  let content: Content
+  let verifier: Verifier
+  /// Time-stamps and log entries.
+  let evidence: SignatureEvidence
+
+  /// Reads a bundle of one of `versions`.
+  init(parsing bytes: [UInt8], versions: [BundleVersion] = [.v03]) throws(CandidateRejection) {
     let root = try Field(parsing: bytes, context: "the bundle")
     try root.allowOnly(["mediaType", "verificationMaterial", "messageSignature", "dsseEnvelope"])
     let mediaType = try root.member("mediaType").string()
-    guard mediaType.isExactly(MediaType.bundleV03) || mediaType.isExactly(MediaType.bundleV03Parameter) else {
-      throw root.malformed(
-        "its mediaType is \"\(mediaType.printable(limit: 100))\", only \(MediaType.bundleV03) is read")
+    guard let version = BundleVersion(mediaType: mediaType), versions.contains(version) else {
+      let taken = versions == [.v03] ? "only \(MediaType.bundleV03) is" : "versions 0.1 to 0.3 are"
+      throw root.malformed("its mediaType is \"\(mediaType.printable(limit: 100))\", \(taken) read")
     }
+    self.version = version
     let message = try root.optional("messageSignature")
     let envelope = try root.optional("dsseEnvelope")
     guard message == nil || envelope == nil else {
       throw root.malformed("it has both a messageSignature and a dsseEnvelope")
     }
-    if message != nil {
+    if versions == [.v03], message != nil {
       throw CandidateRejection(
         .notAnImageSignature, "a bundle with a messageSignature; an image's signature is a DSSE envelope")
     }
-    guard let envelope else { throw root.malformed("it has no dsseEnvelope") }
 
     let material = try root.member("verificationMaterial")
     try material.allowOnly([
@@ -35,32 +55,103 @@ struct Bundle {
     let key = try material.optional("publicKey")
     let certificate = try material.optional("certificate")
     let chain = try material.optional("x509CertificateChain")
-    let isKeyless = certificate != nil || chain != nil
-    guard key == nil || !isKeyless else { throw root.malformed("it names both a key and a certificate") }
-    if isKeyless {
-      throw CandidateRejection(.keyless, "signed with a certificate (keyless), which is not supported yet")
+    guard key == nil || (certificate == nil && chain == nil) else {
+      throw root.malformed("it names both a key and a certificate")
     }
-    guard let key else { throw root.malformed("verificationMaterial names neither a key nor a certificate") }
-    try key.allowOnly(["hint"])
-    hint = try key.optional("hint")?.string(atMost: 1024).nonEmpty.map(Signer.Hint.init)
+    guard certificate == nil || chain == nil else {
+      throw root.malformed("it names both a certificate and a chain of certificates")
+    }
+    if let field = certificate ?? chain {
+      verifier = .certificate(CertificateField(field: field, isChain: chain != nil, version: version))
+    } else {
+      guard let key else { throw root.malformed("verificationMaterial names neither a key nor a certificate") }
+      try key.allowOnly(["hint"])
+      verifier = .key(try key.optional("hint")?.string(atMost: 1024).nonEmpty.map(Signer.Hint.init))
+    }
+    evidence = try Self.evidence(material, version)
 
-    for entry in try material.optional("tlogEntries")?.elements(atMost: Self.maximumEntryCount) ?? [] {
-      try LogEntry.requireForm(entry)
+    if let message {
+      content = .message(try MessageSignature(message))
+    } else {
+      guard let envelope else { throw root.malformed("it has no dsseEnvelope") }
+      content = .envelope(try Envelope(envelope))
     }
-    if let timestamps = try material.optional("timestampVerificationData") {
-      try timestamps.allowOnly(["rfc3161Timestamps"])
-      for stamp in try timestamps.optional("rfc3161Timestamps")?.elements(atMost: Self.maximumEntryCount) ?? [] {
-        try stamp.allowOnly(["signedTimestamp"])
-        _ = try stamp.member("signedTimestamp").bytes(atMost: 65_536)
-      }
-    }
-    self.envelope = try Envelope(envelope)
   }
 
-  /// Which of `keys` signed the envelope.
-  func signer(among keys: [PublicKey]) throws(CandidateRejection) -> PublicKey {
-    try Signer.find(
-      of: envelope.signature, over: envelope.preAuthenticationEncoding, among: keys, format: .bundle, hint: hint)
+  private static func evidence(
+    _ material: Field, _ version: BundleVersion
+  ) throws(CandidateRejection) -> SignatureEvidence {
+    let entries = try material.optional("tlogEntries")?.elements(atMost: LogVerifier.maximumEntryCount) ?? []
+    for entry in entries { try LogEntryForm.require(entry) }
+    var timestamps: [[UInt8]] = []
+    if let data = try material.optional("timestampVerificationData") {
+      try data.allowOnly(["rfc3161Timestamps"])
+      for stamp in try data.optional("rfc3161Timestamps")?.elements(atMost: SignedTimes.maximumCount) ?? [] {
+        try stamp.allowOnly(["signedTimestamp"])
+        timestamps.append(try stamp.member("signedTimestamp").bytes(atMost: 65_536))
+      }
+    }
+    return SignatureEvidence(log: .entries(entries, version), timestamps: timestamps)
+  }
+}
+
+extension Bundle.CertificateField {
+  /// The signer's certificate: the only one, or the first of a chain, which versions before 0.3 may have.
+  func certificate() throws(CandidateRejection) -> X509Certificate {
+    var single = field
+    if isChain {
+      guard version != .v03 else {
+        throw field.malformed("it has a chain of certificates, where version 0.3 has one certificate")
+      }
+      try field.allowOnly(["certificates"])
+      let chain = try field.member("certificates").elements(atMost: 10)
+      guard let first = chain.first else { throw field.malformed("its chain of certificates is empty") }
+      single = first
+    }
+    try single.allowOnly(["rawBytes"])
+    let der = try single.member("rawBytes").bytes(atMost: X509Certificate.maximumByteCount)
+    do throws(CertificateError) {
+      return try X509Certificate(der: der)
+    } catch {
+      throw CandidateRejection(.certificateInvalid, "its certificate cannot be read: \(error.description.printable())")
+    }
+  }
+}
+
+extension BundleVersion {
+  /// The version that a bundle's mediaType names, nil for all that are not read.
+  init?(mediaType: String) {
+    let spellings: [(String, BundleVersion)] = [
+      (MediaType.bundleV03, .v03), (MediaType.bundleV03Parameter, .v03),
+      ("application/vnd.dev.sigstore.bundle+json;version=0.2", .v02),
+      ("application/vnd.dev.sigstore.bundle+json;version=0.1", .v01),
+    ]
+    guard let version = spellings.first(where: { $0.0.isExactly(mediaType) })?.1 else { return nil }
+    self = version
+  }
+}
+
+/// A signature over the bytes of a file, of which the bundle gives the digest.
+struct MessageSignature {
+  let algorithm: HashAlgorithm
+  let digest: [UInt8]
+  let signature: [UInt8]
+
+  init(_ field: Field) throws(CandidateRejection) {
+    try field.allowOnly(["messageDigest", "signature"])
+    signature = try field.member("signature").bytes(atMost: 1024)
+    let message = try field.member("messageDigest")
+    try message.allowOnly(["algorithm", "digest"])
+    let name = try message.member("algorithm").string(atMost: 32)
+    let names: [(String, HashAlgorithm)] = [("SHA2_256", .sha256), ("SHA2_384", .sha384), ("SHA2_512", .sha512)]
+    guard let algorithm = names.first(where: { $0.0.isExactly(name) })?.1 else {
+      throw message.malformed("its messageDigest's algorithm is \"\(name.printable(limit: 32))\"")
+    }
+    self.algorithm = algorithm
+    digest = try message.member("digest").bytes(atMost: 64)
+    guard digest.count == algorithm.byteCount else {
+      throw message.malformed("its messageDigest has \(digest.count) bytes, \(name) has \(algorithm.byteCount)")
+    }
   }
 }
 
@@ -97,9 +188,9 @@ struct Envelope {
   }
 }
 
-/// An entry of a transparency log in a bundle (protobuf-specs, sigstore_rekor.proto). Only its form is looked at.
-enum LogEntry {
-  static func requireForm(_ entry: Field) throws(CandidateRejection) {
+/// The form of a log's entry in a bundle (protobuf-specs, sigstore_rekor.proto), also where its content is not read.
+enum LogEntryForm {
+  static func require(_ entry: Field) throws(CandidateRejection) {
     try entry.allowOnly([
       "logIndex", "logId", "kindVersion", "integratedTime", "inclusionPromise", "inclusionProof", "canonicalizedBody",
     ])

@@ -19,4 +19,6 @@ public enum MediaType {
   static let inTotoStatement = "application/vnd.in-toto+json"
   /// The layer's annotation that holds the signer's certificate, if it was signed without a key.
   static let certificateAnnotation = "dev.sigstore.cosign/certificate"
+  /// The layer's annotation that holds a time-stamp of RFC 3161.
+  static let timestampAnnotation = "dev.sigstore.cosign/rfc3161timestamp"
 }

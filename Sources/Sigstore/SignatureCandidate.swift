@@ -1,5 +1,3 @@
-public import Crypto
-
 /// Something that may be a signature, as it lay in the registry: nothing of it is verified.
 public enum SignatureCandidate: Sendable {
   /// A layer of a `.sig` manifest (or of cosign 2's OCI 1.1 referrer): the payload's raw bytes, the layer's media type and annotations.
@@ -22,8 +20,26 @@ public struct CandidateRejection: Error, Sendable, Equatable, CustomStringConver
     case notAnImageSignature
     /// The signature scheme cannot be checked here (Ed25519ph before OpenSSL 3.2).
     case unsupported
-    /// By a certificate; identities are not supported yet.
+    /// By a certificate, where only keys are trusted.
     case keyless
+    /// No transparency log's proof is with it.
+    case logProofMissing
+    /// A proof of a trusted transparency log is with it, and does not hold; the description says what.
+    case logProofInvalid
+    /// Its proof is of a transparency log that is not trusted.
+    case logUnknown
+    /// The signer's certificate: its path, its time, its timestamps of transparency logs, its names.
+    case certificateInvalid
+    /// A time-stamp of an authority that does not hold.
+    case timestampInvalid
+    /// By a certificate of an identity that the policy does not allow.
+    case identityMismatch
+    /// By a key outside of the time in which it is trusted.
+    case keyOutsideValidity
+    /// What is signed lacks an annotation that the policy asks for.
+    case annotationMismatch
+    /// What is signed names another repository, or none.
+    case signedIdentityMismatch
   }
 
   /// The kind of reason.
@@ -35,30 +51,5 @@ public struct CandidateRejection: Error, Sendable, Equatable, CustomStringConver
   public init(_ reason: Reason, _ description: String) {
     self.reason = reason
     self.description = description
-  }
-}
-
-/// What a candidate was found to prove: the image's digest is signed by `key`.
-public struct VerifiedSignature: Sendable, Hashable {
-  /// The formats that signatures have.
-  public enum Format: String, Sendable, Hashable {
-    /// A payload with its signature in an annotation: cosign 1 and 2, skopeo, Podman.
-    case simpleSigning = "simple signing"
-    /// A Sigstore bundle: cosign 3.
-    case bundle = "bundle"
-  }
-
-  /// The key that signed.
-  public let key: KeyFingerprint
-  /// The format it was found in.
-  public let format: Format
-  /// Whether a proof of the transparency log was verified with it. Always false until logs are supported.
-  public let isLogged: Bool
-
-  /// A finding.
-  public init(key: KeyFingerprint, format: Format, isLogged: Bool) {
-    self.key = key
-    self.format = format
-    self.isLogged = isLogged
   }
 }

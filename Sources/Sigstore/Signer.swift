@@ -37,14 +37,33 @@ enum Signer {
       throw CandidateRejection(
         .unsupported, "its signature may be by \(obstacle.key.short), but cannot be checked here: \(obstacle.reason)")
     }
+    guard !keys.isEmpty else {
+      throw CandidateRejection(.otherKey, "signed with a key, where only identities are trusted")
+    }
     throw CandidateRejection(.otherKey, explanation(keys, hint))
+  }
+
+  /// Whether `key` made the signature; throws if that cannot be checked here.
+  static func made(
+    _ signature: [UInt8], over message: [UInt8], by key: PublicKey, format: VerifiedSignature.Format
+  ) throws(CandidateRejection) -> Bool {
+    var obstacle: String?
+    for scheme in schemes(for: key.kind, format) {
+      switch key.verify(signature, of: message, scheme: scheme) {
+      case .valid: return true
+      case .invalid: continue
+      case .unsupported(let reason): obstacle = reason
+      }
+    }
+    guard let obstacle else { return false }
+    throw CandidateRejection(.unsupported, "its signature cannot be checked here: \(obstacle)")
   }
 
   /// The schemes that signers use with a key of this kind, most likely first.
   ///
   /// In payloads cosign hashes with SHA-256 for every key; in bundles with the curve's own hash, and Ed25519 as
   /// Ed25519ph. Both hashes and both forms are safe, and libraries write either.
-  private static func schemes(for kind: PublicKey.Kind, _ format: VerifiedSignature.Format) -> [SignatureScheme] {
+  static func schemes(for kind: PublicKey.Kind, _ format: VerifiedSignature.Format) -> [SignatureScheme] {
     let isBundle = format == .bundle
     switch kind {
     case .p256: return [.ecdsa(.sha256)]

@@ -7,11 +7,14 @@ enum Statement {
   private static let maximumSubjectCount = 1024
   private static let maximumDigestCount = 32
 
-  /// Throws unless `payload`, whose signature by `key` is verified, says that exactly this digest is signed.
+  /// The annotations of the subject that `payload`, whose signature is verified, names; throws unless it says that exactly
+  /// this digest is signed.
   ///
   /// Both its kind and its subject come from these signed bytes; what the manifest around them says does not matter.
-  static func require(_ payload: [UInt8], naming digest: Digest, signedBy key: PublicKey) throws(CandidateRejection) {
-    let prefix = "signed by \(key.fingerprint.short), but"
+  static func annotations(
+    in payload: [UInt8], naming digest: Digest, signedBy signer: String
+  ) throws(CandidateRejection) -> [String: String] {
+    let prefix = "signed by \(signer), but"
     let root = try Field(parsing: payload, context: "\(prefix) its statement")
     // First what it is: an attestation may have members that a signature has not.
     let predicateType = try root.member("predicateType").string()
@@ -30,18 +33,20 @@ enum Statement {
     let subjects = try root.member("subject").elements(atMost: maximumSubjectCount)
     guard !subjects.isEmpty else { throw root.malformed("it has no subject") }
     var named: [String] = []
-    var isNamed = false
+    var first: Field?
     for subject in subjects {
       let digests = try self.digests(of: subject)
       guard let hex = digests[digest.algorithm.rawValue] else { continue }
-      isNamed = isNamed || hex == digest.hex
+      if first == nil, hex == digest.hex { first = subject }
       named.append("\(digest.algorithm.rawValue):\(hex)")
     }
-    guard isNamed else {
+    guard let first else {
       let others = named.isEmpty ? "no \(digest.algorithm.rawValue) digest" : named.prefix(2).joined(separator: ", ")
       throw CandidateRejection(
         .otherDigest, "\(prefix) for \(others)\(named.count > 2 ? ", …" : ""), not for this image's \(digest)")
     }
+    // As cosign: those of the first subject that is the image.
+    return try first.optional("annotations")?.signedAnnotations() ?? [:]
   }
 
   /// The digests of a subject (in-toto ResourceDescriptor) by their algorithms' names, each lower-case hexadecimal.
@@ -66,5 +71,25 @@ enum Statement {
       result[name] = hex
     }
     return result
+  }
+
+  /// Throws unless `payload` is an in-toto statement, of any version and predicate, of which a subject is the artifact.
+  static func require(_ payload: [UInt8], about artifact: SignedArtifact) throws(CandidateRejection) {
+    let root = try Field(parsing: payload, context: "its statement")
+    let type = try root.member("_type").string()
+    guard type.isExactly(Self.type) || type.isExactly("https://in-toto.io/Statement/v0.1") else {
+      throw root.malformed("its _type is \"\(type.printable(limit: 64))\", not \(Self.type)")
+    }
+    _ = try root.member("predicateType").string()
+    let subjects = try root.member("subject").elements(atMost: maximumSubjectCount)
+    guard !subjects.isEmpty else { throw root.malformed("it has no subject") }
+    var isNamed = false
+    for subject in subjects {
+      for (name, hex) in try self.digests(of: subject) {
+        guard let algorithm = HashAlgorithm(rawValue: name), let digest = artifact.digest(algorithm) else { continue }
+        isNamed = isNamed || Hex.encode(digest) == hex
+      }
+    }
+    guard isNamed else { throw CandidateRejection(.otherDigest, "no subject of its statement is this artifact") }
   }
 }

@@ -8,9 +8,10 @@ struct SearchKey: Sendable, Hashable {
   /// `registry/repository`.
   let repository: String
   let digest: Digest
-  /// Full fingerprints, in order, without repetition.
-  let keys: [KeyFingerprint]
-  let requiresLog: Bool
+  /// `SignatureDemand.fingerprint`: keys with their validity, identities, the log rule and its keys, what must be signed.
+  let demand: [UInt8]
+  /// `TrustedRoot.fingerprint`.
+  let trust: [UInt8]
   /// Whose credentials are used.
   let scope: String
   /// Whether the registry is asked that the image exists (a digest was given), or is known to say so (a tag was resolved).
@@ -19,18 +20,28 @@ struct SearchKey: Sendable, Hashable {
 
 /// What was proven, and for moments what was refused.
 ///
-/// A fact is "digest D carries a valid signature by key K", kept under D and the whole fingerprint of K. It is true
+/// A fact is "digest D carries a valid signature by key K", kept under D, the whole fingerprint of K, and how evidence was
+/// read: whether log proofs and timestamps were looked at, and the fingerprint of whom was trusted for them. Signatures
+/// with certificates are kept under D alone in place of K, since any number of identities may have signed. A fact is true
 /// whoever asks and whatever the policy, so it is shared; whether it suffices is decided at each request. It does not say
 /// that the asker may read the image: the kubelet finds that out when it pulls, with the Pod's own credentials, and the
 /// digest is all that an asker could learn from a fact, which it brought itself.
+///
+/// A signer may have signed one digest several times, for other repositories or with other annotations: the latest few
+/// such facts are kept side by side.
 final class FactCache: Sendable {
   private struct FactKey: Sendable, Hashable {
     let digest: Digest
-    let key: KeyFingerprint
+    /// Nil for certificates.
+    let key: KeyFingerprint?
+    let reading: SignatureDemand.Reading
   }
 
+  /// Facts of one signer, or identities, about one digest.
+  private static let maximumFactsPerKey = 8
+
   private struct State {
-    var facts: BoundedCache<FactKey, VerifiedSignature>
+    var facts: BoundedCache<FactKey, [VerifiedSignature]>
     var refusals: BoundedCache<SearchKey, Refusal>
     var statistics = ImageVerifier.Statistics()
   }
@@ -58,30 +69,50 @@ final class FactCache: Sendable {
     }
   }
 
-  /// The fact that `digest` is signed by one of `keys`, logged if that is wanted.
-  func fact(of digest: Digest, by keys: [PublicKey], requiresLog: Bool) -> VerifiedSignature? {
+  /// The fact about `digest` that meets the terms, if there is one.
+  func fact(of digest: Digest, meeting terms: Terms) -> VerifiedSignature? {
     // Facts without a lifetime need no clock.
     let moment = factLifetime == nil ? Deadline(nanoseconds: 0) : now()
-    return state.withLock { state in
-      for key in keys {
-        let fact = state.facts.value(forKey: FactKey(digest: digest, key: key.fingerprint), now: moment)
-        if let fact, fact.isLogged || !requiresLog {
-          state.statistics.hits &+= 1
-          return fact
-        }
+    let demand = terms.demand
+    let reading = demand.readingForKeys(terms.trust)
+    let candidates = state.withLock { state in
+      var found: [VerifiedSignature] = []
+      for key in demand.keys {
+        found +=
+          state.facts.value(forKey: FactKey(digest: digest, key: key.key.fingerprint, reading: reading), now: moment)
+          ?? []
       }
-      return nil
+      if !demand.identities.isEmpty {
+        let key = FactKey(digest: digest, key: nil, reading: demand.readingForIdentities(terms.trust))
+        found += state.facts.value(forKey: key, now: moment) ?? []
+      }
+      return found
     }
+    guard let fact = candidates.first(where: { terms.objection(to: $0) == nil }) else { return nil }
+    state.withLock { state in state.statistics.hits &+= 1 }
+    return fact
   }
 
-  /// Remembers a fact. One that has a log proof is not given up for one that has none.
-  func remember(_ signature: VerifiedSignature, of digest: Digest) {
+  /// Remembers what was found under `terms`: with its evidence for those who read evidence in the same way, and without
+  /// for those who read none.
+  func remember(_ signature: VerifiedSignature, of digest: Digest, under terms: Terms) {
     let moment = now()
-    let key = FactKey(digest: digest, key: signature.key)
     let expires = factLifetime.map { moment.advanced(by: $0) }
+    let reading =
+      signature.key == nil
+      ? terms.demand.readingForIdentities(terms.trust) : terms.demand.readingForKeys(terms.trust)
+    var kept: [(SignatureDemand.Reading, VerifiedSignature)] = []
+    // One without the proof that was looked for serves nobody who looks for it.
+    if !reading.log || signature.isLogged { kept.append((reading, signature)) }
+    if reading != .signatureOnly, let bare = signature.withoutEvidence { kept.append((.signatureOnly, bare)) }
     state.withLock { state in
-      if !signature.isLogged, let held = state.facts.value(forKey: key, now: moment), held.isLogged { return }
-      state.facts.insert(signature, forKey: key, expires: expires)
+      for (reading, signature) in kept {
+        let key = FactKey(digest: digest, key: signature.key, reading: reading)
+        var facts = state.facts.value(forKey: key, now: moment) ?? []
+        facts.removeAll { $0 == signature }
+        facts.insert(signature, at: 0)
+        state.facts.insert(Array(facts.prefix(Self.maximumFactsPerKey)), forKey: key, expires: expires)
+      }
     }
   }
 

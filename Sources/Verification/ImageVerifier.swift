@@ -33,25 +33,39 @@ public final class ImageVerifier: ImageVerifying {
   private let registry: any RegistryReading
   private let limits: VerifierLimits
   private let now: @Sendable () -> Deadline
+  private let clock: @Sendable () -> UnixTime
+  private let logLookup: (any LogLookup)?
   private let cache: FactCache
+  private let observer: (any VerificationObserver)?
   private let resolutions: SingleFlight<TagKey, Result<Digest, RegistryError>>
   private let searches: SingleFlight<SearchKey, SearchConclusion>
 
-  /// A verifier that reads from `registry`.
-  public convenience init(registry: any RegistryReading, limits: VerifierLimits = .init()) {
-    self.init(registry: registry, limits: limits, timer: .monotonic, now: { .now })
+  /// A verifier that reads from `registry`. With `logLookup`, logs are asked for proofs that are not attached. An `observer`
+  /// is told of everything that happens; it is for a verifier that answers one question, since it is not told of which.
+  public convenience init(
+    registry: any RegistryReading, limits: VerifierLimits = .init(), logLookup: (any LogLookup)? = nil,
+    observer: (any VerificationObserver)? = nil
+  ) {
+    self.init(
+      registry: registry, limits: limits, logLookup: logLookup, timer: .monotonic, observer: observer, now: { .now },
+      clock: { WallClock.seconds })
   }
 
-  /// With a clock of one's own.
+  /// With clocks of one's own.
   init(
-    registry: any RegistryReading, limits: VerifierLimits, timer: Timer, now: @escaping @Sendable () -> Deadline
+    registry: any RegistryReading, limits: VerifierLimits, logLookup: (any LogLookup)? = nil, timer: Timer,
+    observer: (any VerificationObserver)? = nil, now: @escaping @Sendable () -> Deadline,
+    clock: @escaping @Sendable () -> UnixTime = { WallClock.seconds }
   ) {
     self.registry = registry
     self.limits = limits
+    self.logLookup = logLookup
     self.now = now
+    self.clock = clock
     cache = FactCache(limits: limits, now: now)
-    resolutions = SingleFlight(timer: timer)
-    searches = SingleFlight(timer: timer)
+    self.observer = observer
+    resolutions = SingleFlight(timer: timer, observer: observer)
+    searches = SingleFlight(timer: timer, observer: observer)
   }
 
   /// How the cache does.
@@ -60,14 +74,14 @@ public final class ImageVerifier: ImageVerifying {
   /// A digest reference whose fact is cached is verified; of anything else nothing is known.
   public func known(_ request: VerificationRequest) -> Verdict? {
     guard let digest = request.image.reference.digest else { return nil }
-    return cache.fact(of: digest, by: request.keys, requiresLog: request.requiresLog)
+    return cache.fact(of: digest, meeting: Terms(request, clock: clock))
       .map { verified(request, digest, $0, fromCache: true) }
   }
 
   /// Resolves, searches and judges, within `deadline`.
   public func verify(_ request: VerificationRequest, deadline: Deadline) async -> Verdict {
-    guard !request.keys.isEmpty else {
-      return .refused(Refusal(.policyInvalid, "no public key is configured, so no signature can count"))
+    guard !request.demand.keys.isEmpty || !request.demand.identities.isEmpty else {
+      return .refused(Refusal(.policyInvalid, "no public key and no identity is configured, so no signature can count"))
     }
     let started = now()
     let digest: Digest
@@ -79,10 +93,12 @@ public final class ImageVerifier: ImageVerifying {
       case .failure(let refusal): return .refused(refusal)
       }
     }
-    if let fact = cache.fact(of: digest, by: request.keys, requiresLog: request.requiresLog) {
+    observer?.observe(.resolved(digest: digest.description))
+    let terms = Terms(request, clock: clock)
+    if let fact = cache.fact(of: digest, meeting: terms) {
       return verified(request, digest, fact, fromCache: true)
     }
-    return await search(request, digest, deadline: deadline, started: started)
+    return await search(request, terms, digest, deadline: deadline, started: started)
   }
 
   private func resolve(
@@ -116,27 +132,27 @@ public final class ImageVerifier: ImageVerifying {
   }
 
   private func search(
-    _ request: VerificationRequest, _ digest: Digest, deadline: Deadline, started: Deadline
+    _ request: VerificationRequest, _ terms: Terms, _ digest: Digest, deadline: Deadline, started: Deadline
   ) async -> Verdict {
     let reference = request.image.reference
     let key = SearchKey(
-      repository: reference.name, digest: digest, keys: fingerprints(request.keys), requiresLog: request.requiresLog,
-      scope: request.credentials.scope, asksForImage: reference.digest != nil)
+      repository: reference.name, digest: digest, demand: request.demand.fingerprint,
+      trust: request.trust.fingerprint, scope: request.credentials.scope, asksForImage: reference.digest != nil)
     if let refusal = cache.refusal(of: key) { return .refused(refusal) }
     cache.countMiss()
     guard now() < deadline else {
       return .refused(late("before signatures could be looked for,", since: started))
     }
     let outcome = await searches.value(of: key, deadline: deadline, joined: cache.countJoined) {
-      [registry, limits, cache] progress in
+      [registry, limits, cache, logLookup] progress in
       let search = SignatureSearch(
-        registry: registry, reference: reference, digest: digest, keys: request.keys,
-        requiresLog: request.requiresLog, asksForImage: key.asksForImage, credentials: request.credentials,
-        limits: limits, deadline: .after(limits.searchTime), progress: progress)
+        registry: registry, reference: reference, digest: digest, terms: terms, asksForImage: key.asksForImage,
+        credentials: request.credentials, limits: limits, deadline: .after(limits.searchTime), progress: progress,
+        logLookup: logLookup, lookups: Budget(limits.logLookups))
       let findings = await search.run()
       let conclusion = search.conclude(findings)
       // What is proven is kept even if nobody waits for it any more; what was refused then may be due to that alone.
-      for signature in search.facts(findings) { cache.remember(signature, of: digest) }
+      for signature in search.facts(findings) { cache.remember(signature, of: digest, under: terms) }
       if case .refused(let refusal) = conclusion, !Task.isCancelled { cache.remember(refusal, of: key) }
       return conclusion
     }
@@ -147,11 +163,6 @@ public final class ImageVerifier: ImageVerifying {
     case .timedOut(let steps):
       return .refused(late("while \(steps) from \(reference.endpoint.printable())", since: started))
     }
-  }
-
-  private func fingerprints(_ keys: [PublicKey]) -> [KeyFingerprint] {
-    if keys.count == 1 { return [keys[0].fingerprint] }
-    return Set(keys.map(\.fingerprint)).sorted { $0.bytes.lexicographicallyPrecedes($1.bytes) }
   }
 
   private func verified(

@@ -33,8 +33,8 @@ struct Finding: Sendable {
 struct PlaceReport: Sendable {
   /// A signature that counts.
   var good: VerifiedSignature?
-  /// Signatures by a trusted key, without the log proof that is wanted.
-  var unlogged: [VerifiedSignature] = []
+  /// Signatures that verify, though what the demand asks beside that speaks against them; `findings` says what.
+  var verified: [VerifiedSignature] = []
   var findings: [Finding] = []
   /// How many things lay there that are no signatures at all: SBOMs, attestations, layers of an ordinary image.
   var others = 0
@@ -51,7 +51,7 @@ struct PlaceReport: Sendable {
   var failures: [RegistryError] = []
 
   /// How many signatures lay there that did not count.
-  var signatures: Int { findings.count + unlogged.count }
+  var signatures: Int { findings.count }
 
   /// Whether candidates were left unjudged.
   var isOverLimit: Bool { isTruncated || judged < present }
@@ -59,7 +59,7 @@ struct PlaceReport: Sendable {
   /// Takes in what one more candidate came to.
   mutating func absorb(_ report: PlaceReport) {
     good = good ?? report.good
-    unlogged += report.unlogged
+    verified += report.verified
     findings += report.findings
     others += report.others
     remarks += report.remarks.prefix(max(0, 3 - remarks.count))

@@ -14,13 +14,18 @@ extension SignatureSearch {
   ///
   /// 1. the registry says that the image is not there, not readable or not what its digest says: that code;
   /// 2. a signature counts: verified, whatever else lay there and whatever failed;
-  /// 3. a place or a candidate could not be read now: `REGISTRY_UNAVAILABLE` or `DEADLINE_EXCEEDED`, never "unsigned";
+  /// 3. a place, a candidate or a log could not be read now: `REGISTRY_UNAVAILABLE`, `LOG_UNAVAILABLE` or
+  ///    `DEADLINE_EXCEEDED`, never "unsigned";
   /// 4. one could not be read with these credentials: `REGISTRY_UNAUTHORIZED`;
-  /// 5. a trusted key signed, no log proof came with it: `LOG_PROOF_MISSING`;
+  /// 5. one who is trusted signed, but something is lacking; the signature that came nearest decides:
+  ///    `ANNOTATION_MISMATCH`, `SIGNED_IDENTITY_MISMATCH`, `KEY_OUTSIDE_VALIDITY`, `LOG_PROOF_MISSING`,
+  ///    `LOG_PROOF_INVALID`, in this order;
   /// 6. more lay there than is judged: `SIGNATURE_LIMIT_EXCEEDED`;
   /// 7. a place answered with what is no answer: `REGISTRY_MISBEHAVED`, `DIGEST_MISMATCH`;
-  /// 8. every signature is by other keys or by a certificate: `SIGNATURE_KEY_MISMATCH`;
-  /// 9. there are signatures, one at least malformed, unreadable or over another digest: `SIGNATURE_INVALID`;
+  /// 8. every signature is by somebody else: `IDENTITY_MISMATCH` if one is by a certificate that verifies, else
+  ///    `SIGNATURE_KEY_MISMATCH`;
+  /// 9. there are signatures, one at least malformed, unreadable or over another digest: `SIGNATURE_INVALID`; else one with
+  ///    a certificate that does not verify: `CERTIFICATE_INVALID`, or without a time: `TIMESTAMP_INVALID`;
   /// 10. there is nothing, or nothing that is a signature: `SIGNATURE_NOT_FOUND`.
   func conclude(_ findings: Findings) -> SearchConclusion {
     if case .denied(let error) = findings.existence {
@@ -32,10 +37,10 @@ extension SignatureSearch {
     return .refused(Refusal(code, bounded(message)))
   }
 
-  /// What may be remembered: every signature by a trusted key, where the registry says that the image exists.
+  /// What may be remembered: every signature that verifies, where the registry says that the image exists.
   func facts(_ findings: Findings) -> [VerifiedSignature] {
     guard case .confirmed = findings.existence else { return [] }
-    return findings.places.flatMap { _, report in report.unlogged + (report.good.map { [$0] } ?? []) }
+    return findings.places.flatMap { _, report in report.verified + (report.good.map { [$0] } ?? []) }
   }
 
   private func refusal(_ places: [(place: Place, report: PlaceReport)]) -> (RefusalCode, String) {
@@ -48,13 +53,7 @@ extension SignatureSearch {
     if let failure = transient ?? unauthorized {
       return (failure.error.code, unreadable(failure.place, failure.error) + otherwise)
     }
-    if let signature = places.lazy.compactMap(\.report.unlogged.first).first {
-      return (
-        .logProofMissing,
-        "signed by the namespace's key \(signature.key.short), but no proof of the transparency log was verified with it; "
-          + "sign with a log, or set pinseal.dev/ignore-tlog: \"true\" on the namespace to accept signatures without one"
-      )
-    }
+    if let lacking = nearest(places) { return lacking }
     if let over = places.first(where: { $0.report.isOverLimit }) {
       let present = over.report.isTruncated ? "more than \(over.report.present)" : "\(over.report.present)"
       return (
@@ -68,10 +67,44 @@ extension SignatureSearch {
     }
 
     guard !found.isEmpty else { return (.signatureNotFound, nothingFound(places)) }
-    let isKeyMismatch = places.allSatisfy { $0.report.findings.allSatisfy(\.isByOtherKey) }
-    if isKeyMismatch { return (.signatureKeyMismatch, "\(found), none by \(keysPhrase): \(details(places))") }
-    return (.signatureInvalid, "\(found), none valid by \(keysPhrase): \(details(places))")
+    let reasons = places.flatMap { $0.report.findings.map(\.rejection?.reason) }
+    let others = reasons.filter { reason in reason.map { !Self.bySomebodyElse.contains($0) } ?? true }
+    if others.isEmpty {
+      let code: RefusalCode = reasons.contains(.identityMismatch) ? .identityMismatch : .signatureKeyMismatch
+      return (code, "\(found), none by \(signersPhrase): \(details(places))")
+    }
+    let code: RefusalCode
+    if others.contains(where: { $0 != .certificateInvalid && $0 != .timestampInvalid }) {
+      code = .signatureInvalid
+    } else {
+      code = others.contains(.certificateInvalid) ? .certificateInvalid : .timestampInvalid
+    }
+    return (code, "\(found), none valid by \(signersPhrase): \(details(places))")
   }
+
+  /// Reasons that say that somebody signed who is not trusted here.
+  private static let bySomebodyElse: Set<CandidateRejection.Reason> = [.otherKey, .keyless, .identityMismatch]
+
+  /// What a signature lacked that came nearest to counting, among those by whom is trusted.
+  private func nearest(_ places: [(place: Place, report: PlaceReport)]) -> (RefusalCode, String)? {
+    let findings = places.flatMap { $0.report.findings }
+    let ranks: [(CandidateRejection.Reason, RefusalCode)] = [
+      (.annotationMismatch, .annotationMismatch), (.signedIdentityMismatch, .signedIdentityMismatch),
+      (.keyOutsideValidity, .keyOutsideValidity), (.logProofMissing, .logProofMissing),
+      (.logProofInvalid, .logProofInvalid), (.logUnknown, .logProofInvalid),
+    ]
+    for (reason, code) in ranks {
+      guard let rejection = findings.lazy.compactMap(\.rejection).first(where: { $0.reason == reason }) else {
+        continue
+      }
+      return (code, rejection.description + (reason == .logProofMissing ? Self.howToLog : ""))
+    }
+    return nil
+  }
+
+  private static let howToLog =
+    "; sign so that one is: cosign sign does by default (cosign 2: not with --tlog-upload=false), skopeo with rekorURL in its "
+    + "--sign-by-sigstore file; or set pinseal.dev/ignore-tlog: \"true\" on the namespace to accept signatures without one"
 
   // MARK: Wording
 
@@ -80,7 +113,7 @@ extension SignatureSearch {
     let total = places.reduce(0) { $0 + $1.report.signatures }
     guard total > 0 else { return "" }
     let parts = places.filter { $0.report.signatures > 0 }.map { place, report in
-      let isBundles = report.unlogged.isEmpty && report.findings.allSatisfy { $0.kind == .bundle }
+      let isBundles = report.findings.allSatisfy { $0.kind == .bundle }
       let noun = isBundles ? (report.signatures == 1 ? " bundle" : " bundles") : ""
       return "\(report.signatures)\(noun) \(place.whereabouts)"
     }
@@ -112,16 +145,29 @@ extension SignatureSearch {
   }
 
   private func unreadable(_ place: Place, _ error: RegistryError) -> String {
-    switch place {
+    if error.code == .logUnavailable {
+      return "a signature lacks a log proof, and the log could not be asked for it: "
+        + error.description.printable(limit: 600)
+    }
+    return switch place {
     case .signatureTag(let tag): "what lies at tag \(tag) could not be read: \(error.description.printable(limit: 600))"
     case .referrers: "the image's referrers could not be read: \(error.description.printable(limit: 600))"
     }
   }
 
-  private var keysPhrase: String {
-    if keys.count == 1, let key = keys.first { return "the namespace's key \(key.fingerprint.short)" }
+  private var signersPhrase: String {
+    let keys = terms.demand.keys
+    let identities = terms.demand.identities
     // Which they are is said with each candidate.
-    return "any of the namespace's \(keys.count) keys"
+    let keyPhrase =
+      keys.count == 1
+      ? "the namespace's key \(keys[0].key.fingerprint.short)" : "any of the namespace's \(keys.count) keys"
+    guard let identity = identities.first else { return keyPhrase }
+    let identityPhrase =
+      identities.count == 1
+      ? "the namespace's identity \(identity.description.printable(limit: 200))"
+      : "any of the namespace's \(identities.count) identities"
+    return keys.isEmpty ? identityPhrase : "\(keyPhrase) or \(identityPhrase)"
   }
 
   private func bounded(_ message: String) -> String { message.printable(limit: 2000) }
@@ -129,7 +175,7 @@ extension SignatureSearch {
 
 extension Place {
   /// "at tag sha256-….sig", "by the referrers API".
-  fileprivate var whereabouts: String {
+  var whereabouts: String {
     switch self {
     case .signatureTag(let tag): "at tag \(tag)"
     case .referrers(.api): "by the referrers API"
@@ -141,12 +187,13 @@ extension Place {
 }
 
 extension Finding {
-  fileprivate var isByOtherKey: Bool {
-    guard case .rejected(let rejection) = judgement else { return false }
-    return rejection.reason == .otherKey || rejection.reason == .keyless
+  fileprivate var rejection: CandidateRejection? {
+    guard case .rejected(let rejection) = judgement else { return nil }
+    return rejection
   }
 
-  fileprivate var reason: String {
+  /// Why it does not count, bounded.
+  var reason: String {
     switch judgement {
     case .rejected(let rejection): rejection.description.printable(limit: 240)
     case .unreadable(let error): error.description.printable(limit: 240)

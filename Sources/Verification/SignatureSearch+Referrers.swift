@@ -101,7 +101,7 @@ extension SignatureSearch {
         reject(Int64(bytes.count))
         return report
       }
-      return judge(.bundle(bytes), order: order, label: label, kind: .bundle)
+      return await judge(.bundle(bytes), order: order, label: label, kind: .bundle)
     } catch {
       report.absorb(error, order: order, label: label, kind: .bundle)
       return report

@@ -47,7 +47,7 @@ extension SignatureSearch {
       } else if let payload = predictedPayload(layer) {
         guard !Task.isCancelled, budget.take() else { continue }
         report.judged += 1
-        report.absorb(judge(signed, payload: payload))
+        report.absorb(await judge(signed, payload: payload))
         if report.good != nil { return }
       } else {
         toFetch.append(signed)
@@ -119,7 +119,7 @@ extension SignatureSearch {
           deadline: deadline)
       }
       for layer in group.layers where !Task.isCancelled {
-        report.absorb(judge(layer, payload: payload))
+        report.absorb(await judge(layer, payload: payload))
         if report.good != nil { break }
       }
     } catch {
@@ -130,7 +130,7 @@ extension SignatureSearch {
     return report
   }
 
-  private func judge(_ layer: SignedLayer, payload: [UInt8]) -> PlaceReport {
+  private func judge(_ layer: SignedLayer, payload: [UInt8]) async -> PlaceReport {
     // Whatever a registry client lets through, no more than the limit reaches the parsers.
     guard payload.count <= limits.payloadBytes else {
       let flaw = CandidateRejection(
@@ -139,7 +139,7 @@ extension SignatureSearch {
       report.findings = [layer.finding(flaw)]
       return report
     }
-    return judge(
+    return await judge(
       .simpleSigning(
         payload: payload, layerMediaType: layer.descriptor.mediaType, annotations: layer.descriptor.annotations),
       order: layer.order, label: layer.label, kind: .simpleSigning)

@@ -17,13 +17,18 @@ struct SignatureSearch: Sendable {
   let registry: any RegistryReading
   let reference: ImageReference
   let digest: Digest
-  let keys: [PublicKey]
-  let requiresLog: Bool
+  let terms: Terms
   let asksForImage: Bool
   let credentials: any CredentialsProviding
   let limits: VerifierLimits
   let deadline: Deadline
   let progress: Progress
+  /// Which store this looks through; of use only to whoever watches.
+  var observedStore = ObservedStore.signatureTag
+  /// Who asks logs for proofs that are not attached, if they may be asked.
+  let logLookup: (any LogLookup)?
+  /// How many more questions may go to logs.
+  let lookups: Budget
 
   /// What the registry said of the image itself.
   enum Existence: Sendable {
@@ -65,11 +70,11 @@ struct SignatureSearch: Sendable {
   private func askPlaces() async -> [(place: Place, report: PlaceReport)] {
     await withTaskGroup(of: (index: Int, place: Place, report: PlaceReport).self) { group in
       group.addTask {
-        let (place, report) = await searchSignatureTag()
+        let (place, report) = await observing(.signatureTag) { await $0.searchSignatureTag() }
         return (0, place, report)
       }
       group.addTask {
-        let (place, report) = await searchReferrers()
+        let (place, report) = await observing(.referrers) { await $0.searchReferrers() }
         return (1, place, report)
       }
       var found: [(index: Int, place: Place, report: PlaceReport)] = []
@@ -106,13 +111,28 @@ struct SignatureSearch: Sendable {
     report.absorb(merged)
   }
 
-  /// Judges one candidate by its own content.
-  func judge(_ candidate: SignatureCandidate, order: Int, label: String, kind: Finding.Kind) -> PlaceReport {
+  /// Judges one candidate by its own content; a log is asked only for a signature by a trusted key that lacks a proof.
+  func judge(
+    _ candidate: SignatureCandidate, order: Int, label: String, kind: Finding.Kind
+  ) async -> PlaceReport {
     var report = PlaceReport()
+    let recorder = progress.observer.map { _ in CandidateRecorder() }
+    defer { note(recorder, label, kind, report) }
     do throws(CandidateRejection) {
-      let signature = try ImageSignature.verify(candidate, imageDigest: digest, keys: keys)
-      if requiresLog, !signature.isLogged {
-        report.unlogged = [signature]
+      var signature = try ImageSignature.verify(
+        candidate, imageDigest: digest, demand: terms.demand, trust: terms.trust, observer: recorder)
+      if signature.log == nil, terms.demand.requiresLog, signature.key != nil {
+        do throws(RegistryError) {
+          signature = try await lookedUp(candidate) ?? signature
+        } catch {
+          report.failures.append(error)
+        }
+      }
+      let objection = terms.objection(to: signature)
+      recorder?.noteObjection(objection)
+      if let objection {
+        report.verified = [signature]
+        report.findings = [Finding(order: order, label: label, kind: kind, judgement: .rejected(objection))]
       } else {
         report.good = signature
       }
@@ -125,5 +145,19 @@ struct SignatureSearch: Sendable {
       }
     }
     return report
+  }
+
+  /// What the candidate is found to prove with a proof that a log gave when asked; nil if there is none.
+  private func lookedUp(_ candidate: SignatureCandidate) async throws(RegistryError) -> VerifiedSignature? {
+    guard let logLookup, let proposal = LogProposal(candidate, demand: terms.demand, trust: terms.trust),
+      lookups.take()
+    else { return nil }
+    let answers = try await progress.during(.logEntry) { () async throws(RegistryError) -> [SignatureCandidate] in
+      try await logLookup.completed(proposal, deadline: min(deadline, .after(limits.logLookupTime)))
+    }
+    // As cosign: of several entries the earliest counts.
+    return answers.compactMap { completed in
+      try? ImageSignature.verify(completed, imageDigest: digest, demand: terms.demand, trust: terms.trust)
+    }.filter(\.isLogged).min { ($0.times.min() ?? .max) < ($1.times.min() ?? .max) }
   }
 }

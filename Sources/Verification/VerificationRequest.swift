@@ -1,6 +1,7 @@
 public import Crypto
 public import OCI
 public import Primitives
+public import Sigstore
 
 /// Credentials as they pass through modules that need not look into them.
 public typealias CredentialsHandle = any CredentialsProviding
@@ -10,21 +11,30 @@ public struct VerificationRequest: Sendable {
   /// The image.
   public let image: RequestedImage
 
-  /// The trusted keys; a signature by any one of them counts. Without a key nothing is ever verified.
-  public let keys: [PublicKey]
+  /// What a signature must be to count. Without a key and an identity nothing is ever verified.
+  public let demand: SignatureDemand
 
-  /// Whether a proof of the transparency log is wanted: true where `ignore-tlog` is not set.
-  public let requiresLog: Bool
+  /// The trust root as it is now: whose logs, certificate authorities and timestamp authorities count.
+  public let trust: TrustedRoot
 
   /// What the registry is asked with.
   public let credentials: any CredentialsProviding
 
   /// A request for `image` under these conditions.
-  public init(image: RequestedImage, keys: [PublicKey], requiresLog: Bool, credentials: any CredentialsProviding) {
+  public init(
+    image: RequestedImage, demand: SignatureDemand, trust: TrustedRoot, credentials: any CredentialsProviding
+  ) {
     self.image = image
-    self.keys = keys
-    self.requiresLog = requiresLog
+    self.demand = demand
+    self.trust = trust
     self.credentials = credentials
+  }
+
+  /// A request for a signature by one of `keys`, where no log and no authority is trusted.
+  public init(image: RequestedImage, keys: [PublicKey], requiresLog: Bool, credentials: any CredentialsProviding) {
+    self.init(
+      image: image, demand: SignatureDemand(keys: keys, requiresLog: requiresLog), trust: .nothing,
+      credentials: credentials)
   }
 }
 

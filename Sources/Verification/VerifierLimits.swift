@@ -12,14 +12,20 @@ public struct VerifierLimits: Sendable {
   /// Manifests and blobs of one store that are fetched at a time.
   public var concurrentFetches = 8
 
+  /// Questions to a transparency log in one search, where logs are asked at all.
+  public var logLookups = 4
+
+  /// The longest that one such question may take.
+  public var logLookupTime: Duration = .seconds(5)
+
   /// Facts remembered; the least recently used is forgotten first.
   public var cachedFacts = 65_536
 
   /// How long a fact is remembered, nil for as long as there is room.
   ///
   /// A signature that was valid stays valid: taking it out of the registry withdraws nothing, since anybody may have kept
-  /// it. What withdraws is taking the key out of the policy, and that works at once, because facts are kept by key. So
-  /// facts do not age by default.
+  /// it. What withdraws is taking the key out of the policy, or what it rests on out of the trust root, and that works at
+  /// once, because facts are kept by both. So facts do not age by default.
   public var factLifetime: Duration?
 
   /// How long a definitive "no" is remembered.

@@ -4,9 +4,13 @@ public import Kubernetes
 public import OCI
 public import Policy
 public import Primitives
+public import Sigstore
 public import Verification
 
 /// Policies from the annotations of a cluster's namespaces, with the keys and credentials that they name.
+///
+/// Beside a key in a Secret or ConfigMap, under the same name with `.not-before` or `.not-after` behind it, may stand the
+/// times between which it is trusted.
 ///
 /// A policy that was read is kept as long as the namespace's annotations are the same and, where its keys lie in a Secret
 /// or ConfigMap, for `keyLifetime`: parsing a key costs more than verifying with it.
@@ -21,19 +25,26 @@ public final class ClusterPolicySource: PolicySource {
   private let enabledByDefault: Bool
   private let serverCredentials: ServerCredentials
   private let keyLifetime: Duration
+  private let trust: @Sendable () -> TrustedRoot
   private let kept: Locked<BoundedCache<String, Kept>>
 
-  /// Reads `cluster`; `enabledByDefault` is what a namespace without `image-verification` gets.
+  /// Reads `cluster`; `enabledByDefault` is what a namespace without `image-verification` gets, `trust` the present trust
+  /// root, asked at every review.
   public init(
     cluster: any Cluster, enabledByDefault: Bool, serverCredentials: ServerCredentials = ServerCredentials(),
-    keyLifetime: Duration = .seconds(1), capacity: Int = 4096
+    keyLifetime: Duration = .seconds(1), capacity: Int = 4096,
+    trust: @escaping @Sendable () -> TrustedRoot = { .nothing }
   ) {
     self.cluster = cluster
     self.enabledByDefault = enabledByDefault
     self.serverCredentials = serverCredentials
     self.keyLifetime = keyLifetime
+    self.trust = trust
     kept = Locked(BoundedCache(capacity: capacity))
   }
+
+  /// The trust root as it is now.
+  public var trustedRoot: TrustedRoot { trust() }
 
   /// The policy if namespace and keys are known without waiting.
   public func knownPolicy(ofNamespace name: String) -> NamespacePolicy? {
@@ -57,9 +68,12 @@ public final class ClusterPolicySource: PolicySource {
       return .unavailable(
         message: "the policy of namespace \(name.printable()) changed while it was read", failurePolicy: .block)
     }
+    var annotation = PolicyAnnotation.publicKey
     do {
-      let text = try await keyText(at: draft.keySource, namespace: name, deadline: deadline)
-      let policy = NamespacePolicy.enabled(try draft.resolved(keyText: text))
+      let publicKey = try await keyMaterial(at: draft.keySource, namespace: name, deadline: deadline)
+      annotation = .logKey
+      let logKey = try await keyMaterial(at: draft.logKeySource, namespace: name, deadline: deadline)
+      let policy = NamespacePolicy.enabled(try draft.resolved(publicKey: publicKey, logKey: logKey))
       keep(policy, of: namespace, expires: .after(keyLifetime))
       return policy
     } catch let error as PolicyError {
@@ -68,10 +82,10 @@ public final class ClusterPolicySource: PolicySource {
       where error.code == .notFound || error.code == .forbidden || error.code == .invalid
     {
       return .invalid(
-        message: "\(PolicyAnnotations.prefix)public-key: \(error)", failurePolicy: draft.failurePolicy)
+        message: "\(annotation.fullName): \(error)", failurePolicy: draft.failurePolicy)
     } catch {
       return .unavailable(
-        message: "\(PolicyAnnotations.prefix)public-key: \(error)", failurePolicy: draft.failurePolicy)
+        message: "\(annotation.fullName): \(error)", failurePolicy: draft.failurePolicy)
     }
   }
 
@@ -95,7 +109,7 @@ public final class ClusterPolicySource: PolicySource {
     case .invalid(let error, let failurePolicy):
       policy = .invalid(message: error.description, failurePolicy: failurePolicy)
     case .enabled(let draft):
-      guard case .inline = draft.keySource else { return nil }
+      guard draft.sourcesToRead.isEmpty else { return nil }
       do {
         policy = .enabled(try draft.resolved(keyText: nil))
       } catch {
@@ -120,17 +134,33 @@ public final class ClusterPolicySource: PolicySource {
     }
   }
 
-  private func keyText(at source: KeySource, namespace: String, deadline: Deadline) async throws -> String? {
+  private func keyMaterial(
+    at source: KeySource?, namespace: String, deadline: Deadline
+  ) async throws -> KeyMaterial? {
     switch source {
-    case .inline: return nil
+    case nil, .inline: return nil
     case .secret(let name, let key):
       let secret = try await cluster.secret(name, namespace: namespace, deadline: deadline)
-      return try Self.text(secret.data[key], key: key, of: "Secret \(name)", has: Array(secret.data.keys))
+      return try Self.material(secret.data, key: key, of: "Secret \(name)")
     case .configMap(let name, let key):
       let map = try await cluster.configMap(name, namespace: namespace, deadline: deadline)
-      return try Self.text(
-        map.data[key].map { Array($0.utf8) }, key: key, of: "ConfigMap \(name)", has: Array(map.data.keys))
+      // Only the values that matter: a ConfigMap may hold a megabyte of others.
+      var data: [String: [UInt8]] = [:]
+      for (name, value) in map.data { data[name] = name.hasPrefix(key) ? Array(value.utf8) : [] }
+      return try Self.material(data, key: key, of: "ConfigMap \(name)")
     }
+  }
+
+  private static func material(
+    _ data: [String: [UInt8]], key: String, of object: String
+  ) throws(ClusterError) -> KeyMaterial {
+    func time(_ suffix: String) throws(ClusterError) -> String? {
+      guard let bytes = data[key + suffix] else { return nil }
+      return try text(bytes, key: key + suffix, of: object, has: [])
+    }
+    return KeyMaterial(
+      text: try text(data[key], key: key, of: object, has: Array(data.keys)),
+      notBefore: try time(KeyMaterial.notBeforeSuffix), notAfter: try time(KeyMaterial.notAfterSuffix))
   }
 
   private static func text(_ bytes: [UInt8]?, key: String, of object: String, has keys: [String]) throws(ClusterError)

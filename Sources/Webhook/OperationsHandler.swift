@@ -10,16 +10,18 @@ public final class OperationsHandler: RequestHandler {
   private let metrics: WebhookMetrics
   private let verifier: ImageVerifier
   private let cluster: any Cluster
+  private let trust: any TrustSource
   private let webhook: @Sendable () -> Server.Statistics?
   private let isDraining = Atomic(false)
 
   init(
-    metrics: WebhookMetrics, verifier: ImageVerifier, cluster: any Cluster,
+    metrics: WebhookMetrics, verifier: ImageVerifier, cluster: any Cluster, trust: any TrustSource,
     webhook: @escaping @Sendable () -> Server.Statistics?
   ) {
     self.metrics = metrics
     self.verifier = verifier
     self.cluster = cluster
+    self.trust = trust
     self.webhook = webhook
   }
 
@@ -43,19 +45,36 @@ public final class OperationsHandler: RequestHandler {
   public func handle(_ request: Request) -> Reply {
     switch request.head.path {
     case "/livez": .now(.text(200, "ok"))
-    case "/readyz": .now(readiness())
+    case "/readyz": .now(readiness(isVerbose: Self.isVerbose(request.head.query)))
     default:
       .now(
         Response(
           status: 200, headers: [("content-type", PrometheusRegistry.contentType)],
-          body: metrics.exposition(server: webhook(), verifier: verifier.statistics)))
+          body: metrics.exposition(
+            server: webhook(), verifier: verifier.statistics, trust: trust.status(at: WallClock.seconds))))
     }
   }
 
-  private func readiness() -> Response {
-    if isDraining.load(ordering: .acquiring) { return .text(503, "shutting down") }
-    guard webhook() != nil else { return .text(503, "the webhook does not listen yet") }
-    if let reason = cluster.notReadyReason() { return .text(503, "cluster: \(reason.printable())") }
-    return .text(200, "ok")
+  private static func isVerbose(_ query: String) -> Bool {
+    query.split(separator: "&").contains { $0 == "verbose" || $0.hasPrefix("verbose=") }
+  }
+
+  /// The verdict; with `?verbose`, a line for each of what it rests on and of what is worth knowing beside it.
+  private func readiness(isVerbose: Bool) -> Response {
+    let reason: String?
+    if isDraining.load(ordering: .acquiring) {
+      reason = "shutting down"
+    } else if webhook() == nil {
+      reason = "the webhook does not listen yet"
+    } else {
+      reason = cluster.notReadyReason().map { "cluster: \($0.printable())" }
+    }
+    let verdict = reason ?? "ok"
+    return .text(reason == nil ? 200 : 503, isVerbose ? verdict + "\n" + trustText() : verdict)
+  }
+
+  /// The trust root says nothing about readiness: an old one still verifies, and without one much can be verified too.
+  private func trustText() -> String {
+    trust.status(at: WallClock.seconds).lines.prefix(16).map { $0.printable(limit: 600) }.joined(separator: "\n")
   }
 }

@@ -1,7 +1,9 @@
 import Admission
+import Crypto
 import HTTPServer
 import Metrics
 import Primitives
+import Sigstore
 import Telemetry
 import Verification
 
@@ -14,6 +16,7 @@ struct WebhookMetrics: Sendable {
   private let codes: [RefusalCode: Counter]
   private let durations: [Endpoint: [Bool: Timer]]
   private let cache: CacheCounters
+  private let signers: SignerMetrics
   private let openConnections: Gauge
   private let certificateExpiry: Gauge
   private let handshakeFailures: Delta
@@ -29,6 +32,12 @@ struct WebhookMetrics: Sendable {
     "pinseal_fact_cache_misses_total": "Verifications that asked a registry.",
     "pinseal_fact_cache_entries": "Facts in memory.",
     "pinseal_verifications_joined_total": "Verifications that waited for an identical one under way.",
+    "pinseal_signer_verifications_total":
+      "Images let in by whose signature: a key's fingerprint, identity, or other beyond the first keys.",
+    "pinseal_signer_last_verified_seconds": "When that was last, in seconds since 1970.",
+    "pinseal_trust_root_age_seconds": "Seconds since the trust root in force was last known to be the present one.",
+    "pinseal_trust_root_expires_seconds":
+      "When the trust root in force stops vouching for new signatures, in seconds since 1970; 0 if it has no end.",
     "pinseal_open_connections": "Connections of the webhook port.",
     "pinseal_certificate_not_after_seconds": "When the serving certificate expires, in seconds since 1970.",
     "pinseal_tls_handshake_failures_total": "TLS handshakes that failed.",
@@ -73,6 +82,7 @@ struct WebhookMetrics: Sendable {
       hits: Delta(counter("pinseal_fact_cache_hits_total")), misses: Delta(counter("pinseal_fact_cache_misses_total")),
       joined: Delta(counter("pinseal_verifications_joined_total")),
       entries: Gauge(label: "pinseal_fact_cache_entries", factory: registry))
+    signers = SignerMetrics(registry)
     openConnections = Gauge(label: "pinseal_open_connections", factory: registry)
     certificateExpiry = Gauge(label: "pinseal_certificate_not_after_seconds", factory: registry)
     handshakeFailures = Delta(counter("pinseal_tls_handshake_failures_total"))
@@ -87,13 +97,20 @@ struct WebhookMetrics: Sendable {
   ) {
     requests[version]?.increment()
     decisions[endpoint]?[answer.decision]?.increment()
+    for signer in answer.signers { signers.count(signer) }
     for code in answer.codes { codes[code]?.increment() }
     let elapsed = Deadline.now.nanoseconds &- start.nanoseconds
     durations[endpoint]?[waited]?.recordNanoseconds(Int64(clamping: elapsed))
   }
 
   /// The text of `/metrics`, with what others count brought up to date.
-  func exposition(server: Server.Statistics?, verifier: ImageVerifier.Statistics) -> [UInt8] {
+  func exposition(
+    server: Server.Statistics?, verifier: ImageVerifier.Statistics, trust: TrustStatus
+  ) -> [UInt8] {
+    let source = [("source", trust.source)]
+    Gauge(label: "pinseal_trust_root_age_seconds", dimensions: source, factory: registry).record(trust.age ?? 0)
+    Gauge(label: "pinseal_trust_root_expires_seconds", dimensions: source, factory: registry)
+      .record(trust.expiresAt ?? 0)
     cache.hits.update(to: verifier.hits)
     cache.misses.update(to: verifier.misses)
     cache.joined.update(to: verifier.joined)
@@ -113,6 +130,56 @@ private struct CacheCounters: Sendable {
   let misses: Delta
   let joined: Delta
   let entries: Gauge
+}
+
+/// Which key verified how often and when last: whoever rotates keys sees when an old one is no longer needed.
+///
+/// The label is the short form of the fingerprint, for no more keys than fit; identities, whose names belong to people,
+/// count as one.
+private final class SignerMetrics: Sendable {
+  private struct Series: Sendable {
+    let count: Counter
+    let last: Gauge
+  }
+
+  /// Fingerprints that get a label of their own.
+  static let maximumKeys = 64
+
+  private let registry: PrometheusRegistry
+  private let keys: Locked<[KeyFingerprint: Series]> = Locked([:])
+  private let identity: Series
+  private let other: Series
+
+  init(_ registry: PrometheusRegistry) {
+    self.registry = registry
+    identity = Self.series("identity", registry)
+    other = Self.series("other", registry)
+  }
+
+  private static func series(_ label: String, _ registry: PrometheusRegistry) -> Series {
+    let dimensions = [("signer", label)]
+    return Series(
+      count: Counter(label: "pinseal_signer_verifications_total", dimensions: dimensions, factory: registry),
+      last: Gauge(label: "pinseal_signer_last_verified_seconds", dimensions: dimensions, factory: registry))
+  }
+
+  func count(_ signer: VerifiedSignature.Signer) {
+    let series: Series
+    switch signer {
+    case .identity: series = identity
+    case .key(let fingerprint):
+      series = keys.withLock { keys in
+        if let known = keys[fingerprint] { return known }
+        guard keys.count < Self.maximumKeys else { return other }
+        // The short form without its ellipsis.
+        let made = Self.series("SHA256:" + Hex.encode(fingerprint.bytes.prefix(8)), registry)
+        keys[fingerprint] = made
+        return made
+      }
+    }
+    series.count.increment()
+    series.last.record(WallClock.seconds)
+  }
 }
 
 /// A counter that follows a total which somebody else keeps.

@@ -5,6 +5,7 @@ public import Logging
 public import OCI
 import Primitives
 public import ServiceLifecycle
+import Sigstore
 public import Verification
 
 /// What a running webhook is made of.
@@ -25,6 +26,10 @@ public struct WebhookConfiguration: Sendable {
   public var admission = AdmissionController.Options()
   /// The server's own registry credentials.
   public var serverCredentials = ServerCredentials()
+  /// Whose logs and authorities count: asked at every review, so it must be cheap; `nothing` trusts none.
+  public var trust: any TrustSource = StaticTrust(.nothing)
+  /// Who asks transparency logs for proofs that are not attached; nil, as by default, if nobody does.
+  public var logLookup: (any LogLookup)?
   /// How long keys in Secrets and ConfigMaps are taken for known.
   public var keyLifetime: Duration = .seconds(1)
   /// Event loops of the webhook; one a core if nil.
@@ -53,15 +58,18 @@ public final class WebhookService: Service {
     logger: Logger
   ) throws(ServerError) {
     let metrics = WebhookMetrics()
-    let verifier = ImageVerifier(registry: registry, limits: configuration.verifierLimits)
+    let verifier = ImageVerifier(
+      registry: registry, limits: configuration.verifierLimits, logLookup: configuration.logLookup)
+    let trust = configuration.trust
     let policies = ClusterPolicySource(
       cluster: cluster, enabledByDefault: configuration.enabledByDefault,
-      serverCredentials: configuration.serverCredentials, keyLifetime: configuration.keyLifetime)
+      serverCredentials: configuration.serverCredentials, keyLifetime: configuration.keyLifetime,
+      trust: { trust.trustedRoot })
     let controller = AdmissionController(
       policies: policies, verifier: verifier, options: configuration.admission, logger: logger)
     let webhook = Locked<Server?>(nil)
     let handler = OperationsHandler(
-      metrics: metrics, verifier: verifier, cluster: cluster,
+      metrics: metrics, verifier: verifier, cluster: cluster, trust: trust,
       webhook: { webhook.withLock { $0 }?.statistics })
     let operations = try Server.start(
       address: configuration.operationsListen, tls: nil, limits: configuration.serverLimits, loops: 1, handler: handler,

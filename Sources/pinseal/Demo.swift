@@ -71,7 +71,8 @@ struct Demo: AsyncParsableCommand {
     StandardOutput.write("Pinseal: only signed images, pinned\n")
     StandardOutput.write("registry  \(stage.registryAddress) (embedded, in memory)")
     StandardOutput.write("webhook   https://\(service.server.boundAddress) (/mutate, /validate)")
-    StandardOutput.write("key       \(stage.trustedKey.fingerprint)\n")
+    StandardOutput.write("key       \(stage.trustedKey.fingerprint)")
+    StandardOutput.write("log key   \(stage.logKey.fingerprint)\n")
 
     let report = try await ask(stage, service: service, authority: try FileBytes.read(certificate.authority))
     StandardOutput.write(report.text)

@@ -5,12 +5,15 @@ import Logging
 import Primitives
 import Sigstore
 
-/// What the demo plays on: a registry with images of every kind, and two namespaces, one that blocks and one that warns.
+/// What the demo plays on: a registry with images of every kind, a transparency log, and three namespaces: one that blocks,
+/// one that warns, and one that wants each signature in the log.
 struct DemoStage {
   /// `HOST:PORT` of the embedded registry.
   let registryAddress: String
   /// The key that both namespaces trust.
   let trustedKey: PublicKey
+  /// The key of the transparency log, which namespace `demo-logged` trusts.
+  let logKey: PublicKey
   /// What is asked, and the right answers.
   let cases: [DemoCase]
   private let server: Server
@@ -23,14 +26,19 @@ struct DemoStage {
     registryAddress = server.boundAddress
     let key = try PrivateKey(generating: .p256)
     trustedKey = key.publicKey
-    cases = try Self.fill(registry, at: server.boundAddress, key: key)
+    let log = MemoryLog(key: try PrivateKey(generating: .p256), url: "https://rekor.demo.example")
+    logKey = log.key.publicKey
+    cases = try Self.fill(registry, at: server.boundAddress, key: key, log: log)
   }
 
   func close() async { await server.drain() }
 
   /// The namespaces as the file-backed cluster reads them.
   var clusterYAML: String {
-    func namespace(_ name: String, _ failurePolicy: String) -> String {
+    func indented(_ key: PublicKey) -> String {
+      key.pem.split(separator: "\n").map { "      " + $0 }.joined(separator: "\n")
+    }
+    func namespace(_ name: String, _ failurePolicy: String, _ log: String) -> String {
       """
       apiVersion: v1
       kind: Namespace
@@ -39,19 +47,29 @@ struct DemoStage {
         annotations:
           pinseal.dev/image-verification: enabled
           pinseal.dev/failure-policy: \(failurePolicy)
-          pinseal.dev/ignore-tlog: "true"
+          pinseal.dev/\(log)
           pinseal.dev/public-key: |
-      \(trustedKey.pem.split(separator: "\n").map { "      " + $0 }.joined(separator: "\n"))
+      \(indented(trustedKey))
       """
     }
-    return namespace("demo", "Block") + "\n---\n" + namespace("demo-warn", "Warn") + "\n"
+    let ignored = "ignore-tlog: \"true\""
+    let logged = "rekor-public-key: |\n\(indented(logKey))"
+    return [
+      namespace("demo", "Block", ignored), namespace("demo-warn", "Warn", ignored),
+      namespace("demo-logged", "Block", logged),
+    ].joined(separator: "\n---\n") + "\n"
   }
 
-  private static func fill(_ registry: EmbeddedRegistry, at address: String, key: PrivateKey) throws -> [DemoCase] {
+  private static func fill(
+    _ registry: EmbeddedRegistry, at address: String, key: PrivateKey, log: MemoryLog
+  ) throws -> [DemoCase] {
     func push(_ name: String) throws -> Digest { try registry.pushImage(repository: "demo/\(name)", tag: "v1") }
-    func sign(_ name: String, _ digest: Digest, by key: PrivateKey, as format: SignatureFormat) throws {
+    func sign(
+      _ name: String, _ digest: Digest, by key: PrivateKey, as format: SignatureFormat, in log: MemoryLog? = nil
+    ) throws {
       try registry.attachSignature(
-        repository: "demo/\(name)", digest: digest, key: key, as: format, dockerReference: "\(address)/demo/\(name)")
+        repository: "demo/\(name)", digest: digest, key: key, as: format, dockerReference: "\(address)/demo/\(name)",
+        log: log)
     }
     func review(_ name: String, namespace: String = "demo", endpoint: String = "mutate", suffix: String = "")
       -> DemoReview
@@ -70,6 +88,12 @@ struct DemoStage {
     try registry.copySignatures(from: signed, in: "demo/signed", to: copied, in: "demo/copied")
     let tampered = try push("tampered")
     try tamper(registry, at: address, digest: tampered, key: key)
+    let logged = try push("logged")
+    try sign("logged", logged, by: key, as: .signatureTag, in: log)
+    let entered = try push("entered")
+    try sign("entered", entered, by: key, as: .bundle, in: log)
+    let foreign = try push("foreign")
+    try sign("foreign", foreign, by: key, as: .bundle, in: MemoryLog(key: try PrivateKey(generating: .p256)))
 
     return [
       DemoCase(
@@ -100,6 +124,18 @@ struct DemoStage {
       DemoCase(
         title: "unsigned, where the policy only warns", review: review("unsigned", namespace: "demo-warn"),
         expectation: .warned(code: "SIGNATURE_NOT_FOUND"), digest: "\(unsigned)"),
+      DemoCase(
+        title: "signed and logged (tag .sig)", review: review("logged", namespace: "demo-logged"),
+        expectation: .pinned, digest: "\(logged)"),
+      DemoCase(
+        title: "signed and logged (bundle)", review: review("entered", namespace: "demo-logged"),
+        expectation: .pinned, digest: "\(entered)"),
+      DemoCase(
+        title: "signed, in no log, where one is wanted", review: review("signed", namespace: "demo-logged"),
+        expectation: .refused(code: "LOG_PROOF_MISSING"), digest: "\(signed)"),
+      DemoCase(
+        title: "signed, in a log that is not trusted", review: review("foreign", namespace: "demo-logged"),
+        expectation: .refused(code: "LOG_PROOF_INVALID"), digest: "\(foreign)"),
     ]
   }
 

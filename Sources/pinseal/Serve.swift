@@ -8,6 +8,7 @@ import Primitives
 import ServiceLifecycle
 import Telemetry
 import UnixSignals
+import Verification
 import Webhook
 
 /// `pinseal serve`: the webhook.
@@ -62,6 +63,8 @@ struct Serve: AsyncParsableCommand {
   @Option(help: "trace, debug, info, notice, warning, error or critical. (default: info)")
   var logLevel: String?
 
+  @OptionGroup(title: "Trust") var trust: TrustOptions
+
   @OptionGroup(title: "Bounds") var bounds: Bounds
 
   private enum Default: String, CaseIterable { case enabled, disabled }
@@ -69,17 +72,18 @@ struct Serve: AsyncParsableCommand {
   private static let optionNames: Set<String> = Set(
     [
       "listen", "tls-cert", "tls-key", "client-ca", "ops-listen", "cluster", "allow-insecure-kubeconfig",
-      "insecure-registry", "registry-ca", "docker-config", "default-verification", "log-format", "log-level",
-    ] + Bounds.names)
+      "insecure-registry", "registry-ca", "docker-config", "default-verification",
+      "log-format", "log-level",
+    ] + TrustOptions.names + Bounds.names)
 
   func run() async throws {
     let settings = try Settings(configurationFile: config, known: Self.optionNames)
     let logger = try Self.logger(
       format: settings.choice("log-format", flag: logFormat, default: LogFormat.text),
       level: settings.choice("log-level", flag: logLevel, default: Logger.Level.info))
-    let service: WebhookService
+    let services: [any Service]
     do {
-      service = try makeService(settings, logger: logger)
+      services = try await makeServices(settings, logger: logger)
     } catch let error as ValidationError {
       throw error
     } catch {
@@ -87,11 +91,11 @@ struct Serve: AsyncParsableCommand {
       throw ExitCode.failure
     }
     let group = ServiceGroup(
-      configuration: .init(services: [service], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
+      configuration: .init(services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
     try await group.run()
   }
 
-  private func makeService(_ settings: Settings, logger: Logger) throws -> WebhookService {
+  private func makeServices(_ settings: Settings, logger: Logger) async throws -> [any Service] {
     var configuration = WebhookConfiguration(
       listen: settings.value("listen", flag: listen) ?? "0.0.0.0:8443",
       tls: TLSConfiguration(
@@ -110,9 +114,17 @@ struct Serve: AsyncParsableCommand {
 
     var http = HTTPClient.Configuration()
     http.additionalAuthoritiesFile = settings.value("registry-ca", flag: registryCA)
-    let registry = RegistryClient(http: try HTTPClient(http), configuration: registryConfiguration)
-    return try WebhookService(
-      configuration, cluster: try openCluster(settings), registry: registry, logger: logger)
+    let client = try HTTPClient(http)
+    let registry = RegistryClient(http: client, configuration: registryConfiguration)
+    let cluster = try openCluster(settings)
+    let (store, keeper) = try await trust.open(settings, cluster: cluster, http: client, logger: logger)
+    configuration.trust = store
+    if try TrustOptions.isSet("rekor-lookup", trust.rekorLookup, settings) {
+      configuration.logLookup = RekorLookup(http: client)
+    }
+    return [
+      keeper, try WebhookService(configuration, cluster: cluster, registry: registry, logger: logger),
+    ]
   }
 
   private func openCluster(_ settings: Settings) throws -> any Cluster {

@@ -3,6 +3,7 @@ import Foundation
 import JSON
 import Policy
 import Primitives
+import Sigstore
 import Testing
 import Verification
 
@@ -307,8 +308,8 @@ import Verification
       namespace: "hk", policySecrets: ["policy-secret"], templateSecrets: ["template-secret"])
     #expect(policies.asked.withLock { $0 } == [expected])
     let request = try #require(verifier.requests.withLock { $0.first })
-    #expect(request.keys == [Keys.one])
-    #expect(request.requiresLog)
+    #expect(request.demand == policy.demand)
+    #expect(request.demand.requiresLog)
   }
 
   @Test func `what is known is answered at once and asks nobody`() async throws {

@@ -108,7 +108,7 @@ final class FakeVerifier: ImageVerifying {
   private func verdict(_ behaviour: Behaviour, _ request: VerificationRequest, fromCache: Bool) -> Verdict {
     switch behaviour {
     case .verified(let digest):
-      let signature = VerifiedSignature(key: Keys.one.fingerprint, format: .bundle, isLogged: false)
+      let signature = VerifiedSignature(key: Keys.one.fingerprint, format: .bundle)
       return .verified(
         VerifiedImage(
           image: request.image, digest: request.image.digest ?? digest, signature: signature, fromCache: fromCache))
@@ -118,7 +118,7 @@ final class FakeVerifier: ImageVerifying {
       guard let other = try? RequestedImage(parsing: literal) else {
         return .refused(Refusal(.internalError, "no image"))
       }
-      let signature = VerifiedSignature(key: Keys.one.fingerprint, format: .bundle, isLogged: false)
+      let signature = VerifiedSignature(key: Keys.one.fingerprint, format: .bundle)
       return .verified(VerifiedImage(image: other, digest: Self.digest, signature: signature, fromCache: fromCache))
     }
   }

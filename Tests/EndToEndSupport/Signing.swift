@@ -105,6 +105,26 @@ package struct Signing: Sendable {
     }
   }
 
+  /// Signs an image with a proof of the log at `url`, simple signing under a tag: by skopeo, else by cosign 2.
+  package func sign(_ image: TestImage, with key: SigningKey, by signer: Signer, log url: String) async throws {
+    if signer == .skopeo {
+      let file = "\(folder)/skopeo-rekor.yaml"
+      try write(
+        "privateKeyFile: \(key.file)\nprivateKeyPassphraseFile: \(folder)/empty\nrekorURL: \(url)\n", to: file)
+      try await command(
+        Tool.skopeo.path(),
+        [
+          "--policy", "\(folder)/policy.json", "--registries.d", "\(folder)/registries.d", "copy", "--preserve-digests",
+          "--remove-signatures", "--src-tls-verify=false", "--dest-tls-verify=false", "--sign-by-sigstore", file,
+          "docker://\(image.tagged)", "docker://\(image.tagged)",
+        ], environment: environment
+      ).checked()
+      return
+    }
+    // cosign 3 wants a trust root for a log of one's own, and crashes without one.
+    try await cosign(.cosign2, ["sign", "--key", key.file, "--rekor-url", url, "-y", image.digested])
+  }
+
   /// Attests something about an image, which is not signing it.
   package func attest(_ image: TestImage, with key: SigningKey, by signer: Signer) async throws {
     let arguments = [

@@ -27,7 +27,7 @@ import Testing
       return
     }
     #expect(draft.keySource == .inline([first, second]))
-    #expect(draft.keySource.description == "2 inline public keys")
+    #expect(draft.keySource?.description == "2 inline public keys")
   }
 
   @Test(arguments: [

@@ -2,7 +2,7 @@ import EndToEndSupport
 
 /// The objects of the file-backed cluster: a namespace for each policy that a test wants.
 func clusterObjects(
-  keys: [KeyKind: SigningKey], otherKey: SigningKey, privateRegistries: [Registry]
+  keys: [KeyKind: SigningKey], otherKey: SigningKey, logKey: String, privateRegistries: [Registry]
 ) throws -> [String] {
   guard let key = keys[.p256]?.publicPEM else { throw EndToEndFailure("no P-256 key") }
   var objects: [String] = []
@@ -17,6 +17,9 @@ func clusterObjects(
     "key-in-config-map": Objects.verifying("configmap://signing/cosign.pub"),
     "key-missing": Objects.verifying("secret://nowhere/cosign.pub"),
     "log-wanted": ["image-verification": "enabled", "public-key": key],
+    "logged": [
+      "image-verification": "enabled", "public-key": key, "rekor-public-key": logKey, "signed-identity": "repository",
+    ],
     "broken": Objects.verifying("not a key"),
     "warned": Objects.verifying(key, ["failure-policy": "Warn"]),
     "pin-digest": Objects.verifying(key, ["pin": "digest"]),

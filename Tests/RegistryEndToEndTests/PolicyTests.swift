@@ -30,6 +30,29 @@ extension RegistryTests {
     #expect(environment.webhook.daemon.log.contains("SIGNATURE_NOT_FOUND"))
   }
 
+  @Test(arguments: [Signer.cosign2, .skopeo])
+  func `by default a signature counts with the proof of the log that the namespace trusts, and not without`(
+    signer: Signer
+  ) async throws {
+    let environment = try RegistryEnvironment.current()
+    for (name, registry) in environment.openRegistries {
+      let logged = try await registry.push(
+        "logged/\(signer)", content: "logged by \(signer) in \(name)")
+      let url = "http://\(environment.log.address)"
+      try await environment.signing.sign(logged, with: environment.key(.p256), by: signer, log: url)
+      let answer = try await environment.webhook.review(Review(logged.tagged, in: "logged"))
+      #expect(answer.patch == ["/spec/template/spec/containers/0/image": logged.pinned], "\(answer)")
+      let elsewhere = try await environment.webhook.review(Review(logged.tagged, in: "log-wanted"))
+      #expect(!elsewhere.isAllowed && elsewhere.message.contains("LOG_PROOF_INVALID"), "\(elsewhere)")
+
+      let bare = try await registry.push(
+        "bare/\(signer)", content: "not logged by \(signer) in \(name)")
+      try await environment.signing.sign(bare, with: environment.key(.p256), by: signer)
+      let refused = try await environment.webhook.review(Review(bare.tagged, in: "logged"))
+      #expect(!refused.isAllowed && refused.message.contains("LOG_PROOF_MISSING"), "\(refused)")
+    }
+  }
+
   @Test func `what cannot be had is not called unsigned`() async throws {
     let environment = try RegistryEnvironment.current()
     let expected = [

@@ -4,6 +4,7 @@ import EndToEndSupport
 import Foundation
 import HTTPServer
 import Logging
+import Sigstore
 import Testing
 
 /// What the suite's tests share: registries, keys, signers, and `pinseal serve` over a file-backed cluster.
@@ -24,6 +25,8 @@ struct RegistryEnvironment: Sendable {
   let otherKey: SigningKey
   let webhook: Webhook
   let folder: String
+  /// A transparency log, whose key namespace `logged` trusts.
+  let log: Registry
   /// Whether this machine's OpenSSL can check Ed25519ph.
   let checksPrehashedEd25519: Bool
 
@@ -65,6 +68,10 @@ struct RegistryEnvironment: Sendable {
         issuer: TokenService.issuer,
         certificate: tokenService.certificateFile)
 
+      let logHandler = EmbeddedLog(MemoryLog(key: try PrivateKey(generating: .p256)))
+      let logServer = try Server.start(
+        address: "127.0.0.1:0", tls: nil, handler: logHandler, logger: Logger(label: "log"))
+
       do {
         try await DockerRegistry.with("open", in: folder, storage: storage) { open in
           try await DockerRegistry.with(
@@ -76,7 +83,8 @@ struct RegistryEnvironment: Sendable {
             ) { tokens in
               let registries = Registries(
                 open: open.registry, embedded: Registry(address: "127.0.0.1:\(embedded.port)"),
-                passwords: passwords.registry, tokens: tokens.registry)
+                passwords: passwords.registry, tokens: tokens.registry,
+                log: Registry(address: "127.0.0.1:\(logServer.port)"), logKey: logHandler.log.key.publicKey.pem)
               try await serve(registries, tokenService, certificate, folder, body)
             }
           }
@@ -84,10 +92,12 @@ struct RegistryEnvironment: Sendable {
       } catch {
         await embedded.drain()
         await tokenServer.drain()
+        await logServer.drain()
         throw error
       }
       await embedded.drain()
       await tokenServer.drain()
+      await logServer.drain()
     }
   }
 
@@ -96,6 +106,8 @@ struct RegistryEnvironment: Sendable {
     let embedded: Registry
     let passwords: Registry
     let tokens: Registry
+    let log: Registry
+    let logKey: String
   }
 
   private static func serve(
@@ -109,7 +121,8 @@ struct RegistryEnvironment: Sendable {
     for kind in KeyKind.allCases { keys[kind] = try await signing.key(kind) }
     let otherKey = try await signing.key(.p256, name: "other")
     let objects = try clusterObjects(
-      keys: keys, otherKey: otherKey, privateRegistries: [registries.passwords, registries.tokens])
+      keys: keys, otherKey: otherKey, logKey: registries.logKey,
+      privateRegistries: [registries.passwords, registries.tokens])
     try write(objects.joined(separator: "---\n"), to: "\(folder)/cluster/objects.yaml")
     let version = try await command("openssl", ["version"]).checked().output.split(separator: " ")
     let openSSL = version.count > 1 ? version[1].split(separator: ".").compactMap { Int($0) } : []
@@ -124,7 +137,8 @@ struct RegistryEnvironment: Sendable {
       let environment = RegistryEnvironment(
         docker: registries.open, embedded: registries.embedded, passwords: registries.passwords,
         tokens: registries.tokens, tokenService: tokenService, signing: signing, keys: keys, otherKey: otherKey,
-        webhook: webhook, folder: folder, checksPrehashedEd25519: openSSL.lexicographicallyPrecedes([3, 2]) == false)
+        webhook: webhook, folder: folder, log: registries.log,
+        checksPrehashedEd25519: openSSL.lexicographicallyPrecedes([3, 2]) == false)
       try await $shared.withValue(environment) { try await body() }
     }
   }

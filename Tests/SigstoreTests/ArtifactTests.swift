@@ -40,7 +40,35 @@ import Testing
     let sample = try Artifacts.sample(example.repository)
     let key = try Artifacts.key(example.key)
     let verified = try sample.verify([key])
-    #expect(verified == VerifiedSignature(key: key.fingerprint, format: example.format, isLogged: false))
+    #expect(verified.key == key.fingerprint)
+    #expect(verified.format == example.format)
+    #expect(!verified.isLogged && verified.times.isEmpty, "nothing about logs is read where no log is wanted")
+  }
+
+  @Test(arguments: [
+    ("x_c25-rekor1", "rekor1"), ("sk_rekor", "rekor1"), ("x_c31-rekor1", "rekor1"), ("x_c31-rekor2", "rekor2"),
+  ])
+  func `a signature that a real log took in is verified with its proof`(repository: String, log: String) throws {
+    let sample = try Artifacts.sample(repository)
+    let key = try Artifacts.key("p256")
+    let logKey = try #require(
+      PublicKey.parsePEM(String(decoding: Artifacts.bytes("\(log)/log.pub"), as: UTF8.self)).first)
+    let trust = try TrustedRoot(parsing: Artifacts.bytes("\(log)/tr.json"))
+    let byRoot = SignatureDemand(keys: [key], requiresLog: true)
+    let byKey = SignatureDemand(keys: [TrustedKey(key)], requiresLog: true, logKeys: [logKey])
+    for (demand, trust) in [(byRoot, trust), (byKey, .nothing)] {
+      let found = try ImageSignature.verify(
+        sample.candidate, imageDigest: sample.imageDigest, demand: demand, trust: trust)
+      #expect(found.key == key.fingerprint)
+      #expect(found.isLogged)
+      #expect(found.times.isEmpty == (log == "rekor2"))
+      #expect(demand.objection(to: found, now: 0) == nil)
+    }
+    let verdict = try Verdict {
+      try ImageSignature.verify(
+        sample.candidate, imageDigest: sample.imageDigest, demand: byRoot, trust: .nothing)
+    }
+    #expect(verdict.reason == .logUnknown)
   }
 
   @Test(arguments: cases) func `a signature by another key than the trusted one says so`(_ example: Case) throws {
@@ -73,7 +101,7 @@ import Testing
       #expect(verified.key == (try Artifacts.key(example.key).fingerprint))
     }
     let verdict = try Verdict { try Artifacts.sample("m_cosign25-p256").verify(keys.filter { $0.kind != .p256 }) }
-    #expect(verdict.isRefused(.otherKey, "signed by none of the 7 trusted keys (SHA256:"), "\(verdict)")
+    #expect(verdict.isRefused(.otherKey, "signed by none of the 6 trusted keys (SHA256:"), "\(verdict)")
     #expect(verdict.description.contains(", …)"))
   }
 
@@ -159,12 +187,11 @@ import Testing
       payload: payload, layerMediaType: MediaType.simpleSigning,
       annotations: [MediaType.signatureAnnotation: signature])
     #expect(
-      try ImageSignature.verify(layer, imageDigest: digest, keys: [key.publicKey])
-        == VerifiedSignature(key: key.publicKey.fingerprint, format: .simpleSigning, isLogged: false))
+      try ImageSignature.verify(layer, imageDigest: digest, keys: [key.publicKey]).format == .simpleSigning)
     let bundle = SignatureCandidate.bundle(try ImageSigner.bundle(digest: digest, key: key))
     #expect(
       try ImageSignature.verify(bundle, imageDigest: digest, keys: [key.publicKey])
-        == VerifiedSignature(key: key.publicKey.fingerprint, format: .bundle, isLogged: false))
+        == VerifiedSignature(key: key.publicKey.fingerprint, format: .bundle))
     let attestation = SignatureCandidate.bundle(
       try ImageSigner.bundle(digest: digest, key: key, predicateType: "https://slsa.dev/provenance/v1"))
     let verdict = try Verdict { try ImageSignature.verify(attestation, imageDigest: digest, keys: [key.publicKey]) }

@@ -60,12 +60,23 @@ struct CacheTests {
     let cache = FactCache(limits: VerifierLimits(), now: { Deadline(nanoseconds: 1) })
     let digest = Digest(hashing: [1])
     let key = Keys.mine.publicKey
-    let logged = VerifiedSignature(key: key.fingerprint, format: .bundle, isLogged: true)
-    let plain = VerifiedSignature(key: key.fingerprint, format: .simpleSigning, isLogged: false)
-    cache.remember(plain, of: digest)
-    cache.remember(logged, of: digest)
-    cache.remember(plain, of: digest)
-    #expect(cache.fact(of: digest, by: [key], requiresLog: true) == logged)
+    let proof = LogProof(logID: [UInt8](repeating: 1, count: 32), logIndex: 7, integratedTime: 8, logURL: "")
+    let logged = VerifiedSignature(signer: .key(key.fingerprint), format: .bundle, log: proof)
+    let plain = VerifiedSignature(key: key.fingerprint, format: .simpleSigning)
+    let strict = try terms(SignatureDemand(keys: [key], requiresLog: true))
+    let lax = try terms(SignatureDemand(keys: [key], requiresLog: false))
+    cache.remember(plain, of: digest, under: strict)
+    cache.remember(logged, of: digest, under: strict)
+    cache.remember(plain, of: digest, under: lax)
+    #expect(cache.fact(of: digest, meeting: strict) == logged)
+    #expect(cache.fact(of: digest, meeting: lax) == plain)
+  }
+
+  private func terms(_ demand: SignatureDemand, trust: TrustedRoot = .nothing) throws -> Terms {
+    Terms(
+      VerificationRequest(
+        image: try RequestedImage(parsing: tag), demand: demand, trust: trust, credentials: Scope(scope: "")),
+      clock: { 0 })
   }
 
   @Test func `facts do not age unless that is asked for`() async throws {

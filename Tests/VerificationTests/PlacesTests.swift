@@ -17,7 +17,8 @@ struct PlacesTests {
     let image = try #require(try await scene.verify(tag).image)
     #expect(
       image.signature
-        == VerifiedSignature(key: Keys.mine.publicKey.fingerprint, format: .simpleSigning, isLogged: false))
+        == VerifiedSignature(
+          signer: .key(Keys.mine.publicKey.fingerprint), format: .simpleSigning, dockerReference: "ghcr.io/team/app"))
     #expect(image.pinnedKeepingTag == "ghcr.io/team/app:v1@\(digest)")
     #expect(image.pinnedByDigest == "ghcr.io/team/app@\(digest)")
   }

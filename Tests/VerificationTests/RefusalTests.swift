@@ -78,9 +78,10 @@ struct RefusalTests {
     #expect(verdict.code == .logProofMissing)
     #expect(
       verdict.message
-        == "signed by the namespace's key \(Keys.mine.publicKey.fingerprint.short), but no proof of the transparency log was "
-        + "verified with it; sign with a log, or set pinseal.dev/ignore-tlog: \"true\" on the namespace to accept signatures "
-        + "without one")
+        == "signed by \(Keys.mine.publicKey.fingerprint.short), but no proof of a transparency log is attached; sign so that "
+        + "one is: cosign sign does by default (cosign 2: not with --tlog-upload=false), skopeo with rekorURL in its "
+        + "--sign-by-sigstore file; or set pinseal.dev/ignore-tlog: \"true\" on the namespace to accept signatures without one"
+    )
   }
 
   @Test func `attestations alone are no signatures`() async throws {

@@ -25,7 +25,8 @@ import Verification
   }
 
   private func withWebhook(
-    annotations: [String: String] = [:], _ body: (Webhook) async throws -> Void
+    annotations: [String: String] = [:], configMaps: [ConfigMap] = [], trust: any TrustSource = StaticTrust(.nothing),
+    _ body: (Webhook) async throws -> Void
   ) async throws {
     let folder = try TemporaryFolder(name: "pinseal-webhook-tests")
     defer { folder.remove() }
@@ -36,12 +37,14 @@ import Verification
     var configuration = WebhookConfiguration(listen: "127.0.0.1:0", tls: tls, operationsListen: "127.0.0.1:0")
     configuration.loops = 1
     configuration.verifierLimits.negativeLifetime = .zero
+    configuration.trust = trust
     var all = ["image-verification": "enabled", "ignore-tlog": "true", "public-key": key.publicKey.pem]
     all.merge(annotations) { $1 }
-    let cluster = FakeCluster([
-      Namespace(
-        name: "shop", annotations: Dictionary(uniqueKeysWithValues: all.map { ("pinseal.dev/" + $0.key, $0.value) }))
-    ])
+    let cluster = FakeCluster(
+      [
+        Namespace(
+          name: "shop", annotations: Dictionary(uniqueKeysWithValues: all.map { ("pinseal.dev/" + $0.key, $0.value) }))
+      ], configMaps: configMaps)
     let service = try WebhookService(
       configuration, cluster: cluster,
       registry: RegistryClient(http: InProcessTransport(["registry.example": registry])),
@@ -114,6 +117,120 @@ import Verification
     }
   }
 
+  // MARK: With a log
+
+  private func loggedImage(
+    _ format: SignatureFormat, log: MemoryLog, annotations: [String: String] = [:]
+  ) throws -> Digest {
+    let digest = try registry.pushImage(repository: "team/app", tag: "v1")
+    try registry.attachSignature(
+      repository: "team/app", digest: digest, key: key, as: format, annotations: annotations, log: log)
+    return digest
+  }
+
+  @Test(arguments: SignatureFormat.allCases, [MemoryLog.Version.rekor1, .rekor2])
+  func `by default a signature with the proof of the trust root's log is pinned`(
+    format: SignatureFormat, version: MemoryLog.Version
+  ) async throws {
+    // Rekor v2 has no annotation of its own.
+    if version == .rekor2, format != .bundle { return }
+    let log = MemoryLog(key: try PrivateKey(generating: .p256), version: version)
+    let digest = try loggedImage(format, log: log)
+    let trust = StaticTrust(try log.trustedRoot(), source: "file", description: "/etc/root.json", since: 1)
+    try await withWebhook(annotations: ["ignore-tlog": "false"], trust: trust) { webhook in
+      let first = try await webhook.mutate("registry.example/team/app:v1")
+      #expect(first.patchedImages == ["registry.example/team/app:v1@\(digest)"], "\(first.message)")
+      #expect(first.audit.contains { $0.contains("by key \(key.publicKey.fingerprint)") }, "\(first.audit)")
+      #expect(first.audit.contains { $0.contains("log index 6 of https://rekor.example") }, "\(first.audit)")
+      let asked = registry.requests.count
+      #expect(try await webhook.validate("registry.example/team/app:v1@\(digest)").isAllowed)
+      #expect(registry.requests.count == asked)
+    }
+    let other = MemoryLog(key: try PrivateKey(generating: .p256))
+    for source in [StaticTrust(.nothing), StaticTrust(try other.trustedRoot())] {
+      try await withWebhook(annotations: ["ignore-tlog": "false"], trust: source) { webhook in
+        let answer = try await webhook.mutate("registry.example/team/app:v1")
+        #expect(!answer.isAllowed && answer.message.contains("LOG_PROOF_INVALID"), "\(answer.message)")
+      }
+    }
+  }
+
+  @Test func `a private log by its key, a key's times and what must be signed are read from the namespace`()
+    async throws
+  {
+    let log = MemoryLog(key: try PrivateKey(generating: .p256))
+    let digest = try loggedImage(.signatureTag, log: log, annotations: ["env": "prod"])
+    func maps(notAfter: String) -> [ConfigMap] {
+      [
+        ConfigMap(
+          namespace: "shop", name: "trust",
+          data: [
+            "team.pub": key.publicKey.pem, "team.pub.not-before": "2026-01-01T00:00:00Z",
+            "team.pub.not-after": notAfter,
+            "rekor.pub": log.key.publicKey.pem,
+          ])
+      ]
+    }
+    let annotations = [
+      "ignore-tlog": "false", "public-key": "configmap://trust/team.pub",
+      "rekor-public-key": "configmap://trust/rekor.pub", "signed-identity": "repository",
+      "signature-annotations": "env=prod",
+    ]
+    try await withWebhook(annotations: annotations, configMaps: maps(notAfter: "2026-01-01T00:00:00Z")) { webhook in
+      let answer = try await webhook.mutate("registry.example/team/app:v1")
+      #expect(answer.patchedImages == ["registry.example/team/app:v1@\(digest)"], "\(answer.message)")
+    }
+    let refusals: [([String: String], String, String)] = [
+      (["signature-annotations": "env=test"], "2026-01-01T00:00:00Z", "ANNOTATION_MISMATCH"),
+      (["rekor-public-key": "configmap://trust/team.pub"], "2026-01-01T00:00:00Z", "POLICY_INVALID"),
+      ([:], "2026-13-01T00:00:00Z", "POLICY_INVALID"),
+      (["rekor-public-key": "configmap://trust/none"], "", "POLICY_INVALID"),
+    ]
+    for (changes, notAfter, code) in refusals {
+      try await withWebhook(
+        annotations: annotations.merging(changes) { $1 }, configMaps: maps(notAfter: notAfter)
+      ) { webhook in
+        let answer = try await webhook.mutate("registry.example/team/app:v1")
+        #expect(!answer.isAllowed && answer.message.contains(code), "\(answer.message)")
+      }
+    }
+    // The very image and its genuine signatures, in another repository.
+    try registry.pushImage(repository: "team/copy")
+    let image = try #require(registry.manifest(.digest(digest), repository: "team/app"))
+    guard case .image(_, let config, let layers, _, _) = try Manifest(parsing: image) else { return }
+    for part in [config] + layers {
+      try registry.put(
+        blob: try #require(registry.blob(part.digest, repository: "team/app")), repository: "team/copy")
+    }
+    try registry.put(manifest: image.bytes, mediaType: image.mediaType, repository: "team/copy")
+    try registry.copySignatures(from: digest, in: "team/app", to: digest, in: "team/copy")
+    try await withWebhook(annotations: annotations, configMaps: maps(notAfter: "2026-06-01T00:00:00Z")) { webhook in
+      let answer = try await webhook.mutate("registry.example/team/copy@\(digest)")
+      #expect(!answer.isAllowed && answer.message.contains("SIGNED_IDENTITY_MISMATCH"), "\(answer.message)")
+    }
+  }
+
+  @Test func `readiness and metrics tell of the trust root, and which key verified`() async throws {
+    let log = MemoryLog(key: try PrivateKey(generating: .p256))
+    _ = try loggedImage(.bundle, log: log)
+    let trust = StaticTrust(try log.trustedRoot(), source: "file", description: "/etc/root.json", since: 1)
+    try await withWebhook(annotations: ["ignore-tlog": "false"], trust: trust) { webhook in
+      #expect(try await webhook.mutate("registry.example/team/app:v1").isAllowed)
+      let plain = try await webhook.operations("/readyz")
+      #expect(String(decoding: plain.body, as: UTF8.self).contains("ok"))
+      #expect(!String(decoding: plain.body, as: UTF8.self).contains("trusted root"))
+      let verbose = try await webhook.operations("/readyz?verbose")
+      #expect(verbose.status == 200)
+      #expect(String(decoding: verbose.body, as: UTF8.self).contains("trusted root: file, /etc/root.json"))
+      let metrics = try await webhook.metrics()
+      let name = "SHA256:" + Hex.encode(key.publicKey.fingerprint.bytes.prefix(8))
+      #expect(metrics.contains("pinseal_signer_verifications_total{signer=\"\(name)\"} 1"))
+      #expect(metrics.contains("pinseal_signer_last_verified_seconds{signer=\"\(name)\"} 1"))
+      #expect(metrics.contains(#"pinseal_trust_root_age_seconds{source="file"}"#))
+      #expect(metrics.contains(#"pinseal_trust_root_expires_seconds{source="file"} 0"#))
+    }
+  }
+
   @Test func `a registry that is away blocks new images, and no update that leaves images as they were`() async throws {
     _ = try signedImage()
     registry.inject(.status(503), path: "/v2/*")
@@ -161,6 +278,7 @@ private struct Webhook {
     let message: String
     let warnings: [String]
     let patchedImages: [String]
+    let audit: [String]
   }
 
   func mutate(_ image: String, old: String? = nil) async throws -> Answer { try await ask("/mutate", image, old: old) }
@@ -186,7 +304,8 @@ private struct Webhook {
     let images = try operations.map { try $0.member("value").string() }
     return Answer(
       isAllowed: try answer.member("allowed").bool(), message: try answer["status"]?["message"]?.string() ?? "",
-      warnings: try answer["warnings"]?.elements().map { try $0.string() } ?? [], patchedImages: images)
+      warnings: try answer["warnings"]?.elements().map { try $0.string() } ?? [], patchedImages: images,
+      audit: try answer["auditAnnotations"]?.members().map { try $0.value.string() } ?? [])
   }
 
   func send(_ method: String, _ path: String, type: String, body: [UInt8]) async throws -> HTTPResponse {
