@@ -140,7 +140,9 @@ let package = Package(
 
     // Real parts: cosign, registries, an API server. They run where scripts/test has put those tools.
     .target(
-      name: "EndToEndSupport", dependencies: [subprocess], path: "Tests/EndToEndSupport", swiftSettings: common),
+      name: "EndToEndSupport",
+      dependencies: ["EmbeddedRegistry", "HTTPServer", "Sigstore", "Crypto", log, subprocess],
+      path: "Tests/EndToEndSupport", swiftSettings: common),
     tests(
       "RegistryEndToEndTests",
       [

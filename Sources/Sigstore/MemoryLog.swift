@@ -99,7 +99,19 @@ public final class MemoryLog: Sendable {
   public func logHash(
     _ hash: [UInt8], signature: [UInt8], verifierPEM: String, at time: UnixTime
   ) throws(KeyError) -> (annotation: String, answer: String) {
-    let body = HashedRekord.body(hash: hash, signature: signature, verifierPEM: verifierPEM)
+    try take(HashedRekord.body(hash: hash, signature: signature, verifierPEM: verifierPEM), at: time)
+  }
+
+  /// Takes in a DSSE envelope as dsse 0.0.1, of which `envelope` is the JSON as it was submitted: the entry as
+  /// `POST /api/v1/log/entries` answers it.
+  public func logEnvelope(
+    _ envelope: [UInt8], payload: [UInt8], signature: [UInt8], verifierPEM: String, at time: UnixTime
+  ) throws(KeyError) -> String {
+    let body = Self.dsseBody(envelope: envelope, payload: payload, signature: signature, verifierPEM: verifierPEM)
+    return try take(body, at: time).answer
+  }
+
+  private func take(_ body: [UInt8], at time: UnixTime) throws(KeyError) -> (annotation: String, answer: String) {
     let index = append(body)
     let timestamp = Base64.encode(try entryTimestamp(body: body, index: index, time: time))
     let (path, root, size) = proof(Int(index))
@@ -150,6 +162,24 @@ public final class MemoryLog: Sendable {
 
   // MARK: Entries of bundles
 
+  /// Takes in the digest of signed bytes as hashedrekord 0.0.2 (Rekor v2 only): the element of a bundle's `tlogEntries`,
+  /// which is what `POST /api/v2/log/entries` answers. The digest is by the hash that Rekor v2 has for keys of this kind.
+  public func logDigest(
+    _ digest: [UInt8], signature: [UInt8], key signer: PublicKey, at time: UnixTime
+  ) throws(KeyError) -> String {
+    guard version == .rekor2, let algorithm = HashAlgorithm.allCases.first(where: { $0.byteCount == digest.count })
+    else { throw KeyError("this log takes no digest of \(digest.count) bytes") }
+    return try log(
+      LoggedSignature(signature: signature, verifier: .key(signer), content: .messageDigest(algorithm, digest)),
+      at: time)
+  }
+
+  private func log(_ signature: LoggedSignature, at time: UnixTime) throws(KeyError) -> String {
+    let body: [UInt8]
+    do { body = try RekorV2.entry(of: signature) } catch { throw KeyError(error.description) }
+    return try log(body, kind: (RekorV2.kind, RekorV2.version), at: time)
+  }
+
   /// Takes in a DSSE signature by a key: the element of a bundle's `tlogEntries` (JSON).
   func logEnvelope(
     payload: [UInt8], preAuthenticationEncoding: [UInt8], signature: [UInt8], key signer: PublicKey, at time: UnixTime
@@ -159,18 +189,19 @@ public final class MemoryLog: Sendable {
         payload: payload, preAuthenticationEncoding: preAuthenticationEncoding, signature: signature,
         verifierPEM: signer.pem, at: time)
     }
-    let logged = LoggedSignature(
-      signature: signature, verifier: .key(signer), content: .dsse(payload: payload, pae: preAuthenticationEncoding))
-    let body: [UInt8]
-    do { body = try RekorV2.entry(of: logged) } catch { throw KeyError(error.description) }
-    return try log(body, kind: (RekorV2.kind, RekorV2.version), at: time)
+    return try log(
+      LoggedSignature(
+        signature: signature, verifier: .key(signer), content: .dsse(payload: payload, pae: preAuthenticationEncoding)),
+      at: time)
   }
 
   /// Takes in a DSSE signature as Rekor v1 does, by a key or certificate: the element of a bundle's `tlogEntries` (JSON).
   func logEnvelope(
     payload: [UInt8], preAuthenticationEncoding: [UInt8], signature: [UInt8], verifierPEM: String, at time: UnixTime
   ) throws(KeyError) -> String {
-    let body = Self.dsseBody(payload: payload, signature: signature, verifierPEM: verifierPEM)
+    // Nobody has the JSON that was submitted afterwards: any bytes will do.
+    let body = Self.dsseBody(
+      envelope: payload + signature, payload: payload, signature: signature, verifierPEM: verifierPEM)
     return try log(body, kind: ("dsse", "0.0.1"), at: time)
   }
 
@@ -212,7 +243,9 @@ public final class MemoryLog: Sendable {
     return writer.text
   }
 
-  private static func dsseBody(payload: [UInt8], signature: [UInt8], verifierPEM: String) -> [UInt8] {
+  private static func dsseBody(
+    envelope: [UInt8], payload: [UInt8], signature: [UInt8], verifierPEM: String
+  ) -> [UInt8] {
     func hash(_ bytes: [UInt8], _ writer: inout JSONWriter) {
       writer.object {
         $0.member("algorithm", "sha256")
@@ -226,7 +259,7 @@ public final class MemoryLog: Sendable {
       root.name("spec")
       root.object { spec in
         spec.name("envelopeHash")
-        hash(payload + signature, &spec)
+        hash(envelope, &spec)
         spec.name("payloadHash")
         hash(payload, &spec)
         spec.name("signatures")

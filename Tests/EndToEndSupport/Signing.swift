@@ -26,7 +26,7 @@ package enum Signer: String, Sendable, CaseIterable {
 
 /// Runs the signers, with a home folder of their own.
 package struct Signing: Sendable {
-  private let folder: String
+  let folder: String
   /// Their environment, for those who run them otherwise.
   package let environment: [String: String]
 
@@ -53,7 +53,7 @@ package struct Signing: Sendable {
     self.environment = environment
   }
 
-  private func cosign(_ version: Tool, _ arguments: [String]) async throws {
+  func cosign(_ version: Tool, _ arguments: [String]) async throws {
     try await command(version.path(), arguments, environment: environment).checked()
   }
 
