@@ -130,7 +130,13 @@ let package = Package(
         "HTTPServer", "HTTPClient", "Crypto", "JSON", "Telemetry", "Primitives", log,
       ]),
 
-    tests("PinsealTests", ["pinseal", arguments]),
+    tests(
+      "PinsealTests",
+      [
+        "pinseal", "EmbeddedRegistry", "Verification", "Sigstore", "HTTPServer", "Crypto", "JSON", "Primitives",
+        arguments, log,
+      ]),
+    tests("ConformanceTests", ["pinseal", "Sigstore", arguments]),
 
     // Real parts: cosign, registries, an API server. They run where scripts/test has put those tools.
     .target(
@@ -139,7 +145,9 @@ let package = Package(
       path: "Tests/EndToEndSupport", swiftSettings: common),
     tests(
       "RegistryEndToEndTests",
-      ["EndToEndSupport", "EmbeddedRegistry", "HTTPServer", "Sigstore", "Crypto", "Primitives", log]),
+      [
+        "EndToEndSupport", "EmbeddedRegistry", "HTTPServer", "OCI", "Sigstore", "Crypto", "JSON", "Primitives", log,
+      ]),
     tests("ClusterEndToEndTests", ["EndToEndSupport"]),
   ]
 )

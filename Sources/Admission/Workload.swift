@@ -55,7 +55,7 @@ struct Workload: Sendable {
   }
 
   /// Elements of one list that are looked at.
-  private static let maximumElements = 4096
+  fileprivate static let maximumElements = 4096
 
   init(object: JSONValue, old: JSONValue?, maximumImages: Int) throws(Invalid) {
     do {
@@ -74,7 +74,7 @@ struct Workload: Sendable {
           throw Invalid(reason: "spec.template.spec.\(list.rawValue) has more than \(Self.maximumElements) elements")
         }
         if elements.isEmpty { continue }
-        let oldElements = oldSpecification.flatMap { try? Self.elements(of: list, in: $0) } ?? []
+        let oldImages = OldImages(list, in: oldSpecification)
         for (index, element) in elements.enumerated() {
           guard let (value, image) = try Self.image(of: element, in: list) else { continue }
           guard places.count < maximumImages else {
@@ -84,7 +84,7 @@ struct Workload: Sendable {
           places.append(
             ImagePlace(
               list: list, index: index, name: name, value: value, image: image,
-              isUnchanged: value != nil && Self.isNamed(image, by: name, in: oldElements, of: list)))
+              isUnchanged: value != nil && oldImages.contains(image, named: name)))
         }
       }
       self.places = places
@@ -107,7 +107,7 @@ struct Workload: Sendable {
     return template.differingScalars(from: oldTemplate)?.isEmpty == true
   }
 
-  private static func elements(of list: ImageList, in specification: JSONValue) throws(JSONError) -> [JSONValue] {
+  fileprivate static func elements(of list: ImageList, in specification: JSONValue) throws(JSONError) -> [JSONValue] {
     try specification.optionalMember(list.rawValue)?.elements() ?? []
   }
 
@@ -127,15 +127,6 @@ struct Workload: Sendable {
     return text.isEmpty ? (nil, "") : (value, text)
   }
 
-  private static func isNamed(_ image: String, by name: String, in old: [JSONValue], of list: ImageList) -> Bool {
-    guard old.count <= maximumElements else { return false }
-    return old.contains { element in
-      guard element["name"]?.isString(name) == true else { return false }
-      let value = list == .volumes ? element["image"]?["reference"] : element["image"]
-      return value?.isString(image) == true
-    }
-  }
-
   private static func pullSecrets(of specification: JSONValue) throws -> [String] {
     guard let list = try specification.optionalMember("imagePullSecrets") else { return [] }
     let elements = try list.elements()
@@ -143,5 +134,33 @@ struct Workload: Sendable {
       throw Invalid(reason: "spec.template.spec.imagePullSecrets has more than 64 elements")
     }
     return try elements.compactMap { try $0.optionalMember("name")?.string() }.filter { !$0.isEmpty }
+  }
+}
+
+/// The images that one list of the old object names. Looked up by hash: comparing every place with every old element would
+/// let a large object hold the loop for seconds.
+private struct OldImages {
+  /// By their bytes: equal strings in Swift may be spelt differently.
+  private struct Named: Hashable {
+    let name: [UInt8]
+    let image: [UInt8]
+  }
+
+  private var images: Set<Named> = []
+
+  /// None where the list is absent, larger than is looked at, or cannot be read.
+  init(_ list: ImageList, in specification: JSONValue?) {
+    guard let specification, let elements = try? Workload.elements(of: list, in: specification),
+      elements.count <= Workload.maximumElements
+    else { return }
+    for element in elements {
+      let value = list == .volumes ? element["image"]?["reference"] : element["image"]
+      guard let image = try? value?.string(), let name = try? element["name"]?.string() else { continue }
+      images.insert(Named(name: Array(name.utf8), image: Array(image.utf8)))
+    }
+  }
+
+  func contains(_ image: String, named name: String) -> Bool {
+    images.contains(Named(name: Array(name.utf8), image: Array(image.utf8)))
   }
 }

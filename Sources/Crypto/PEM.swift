@@ -58,6 +58,8 @@ enum PEM {
         } else if line.isEmpty {
           throw KeyError("line \(number): an empty line inside a PEM block")
         } else {
+          // Let go of first: to append to a copy, line by line, would take quadratic time.
+          open = nil
           block.content += line
           open = block
         }

@@ -57,6 +57,7 @@ public final class EmbeddedRegistry: RequestHandler {
   public static var serverLimits: ServerLimits {
     var limits = ServerLimits()
     limits.bodyBytes = 64 << 20
+    limits.bufferedBytes = 512 << 20
     return limits
   }
 

@@ -26,6 +26,9 @@ public final class HTTPClient: HTTPExchanging {
     public var maximumConnectionsPerHost: Int = 32
     /// Requests under way in all; and connections that are kept while idle.
     public var maximumConnections: Int = 512
+    /// Bytes of body that all answers under way hold together; beyond it those of more than 64 KiB are given up, as if
+    /// their connections had broken.
+    public var maximumBufferedBytes: Int = 256 << 20
     /// For resolving, connecting and negotiating TLS together.
     public var connectTimeout: Duration = .seconds(5)
     /// The `User-Agent` field.

@@ -70,6 +70,9 @@ struct ResponseReader: Sendable {
     return true
   }
 
+  /// Gives the answer up for a reason that is not in it.
+  mutating func giveUp(_ code: HTTPClientError.Code, _ reason: String) { _ = refuse(code, reason) }
+
   private mutating func finishHeader() -> Bool {
     hasHeader = true
     for (name, value) in headers {

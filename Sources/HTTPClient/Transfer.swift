@@ -18,6 +18,8 @@ final class Transfer: @unchecked Sendable {
   var continuation: Continuation?
   var reader: ResponseReader
   var refusedPlace: LocalPlace?
+  /// The loop's, while the transfer is under way.
+  var room: ResponseRoom?
   /// Freed with this object, after the handle has let go of it.
   var headerList: UnsafeMutablePointer<curl_slist>?
   let errorText = UnsafeMutablePointer<CChar>.allocate(capacity: Int(CURL_ERROR_SIZE))
@@ -35,6 +37,15 @@ final class Transfer: @unchecked Sendable {
   deinit {
     curl_slist_free_all(headerList)
     errorText.deallocate()
+  }
+
+  /// A piece of the answer's body; false stops the transfer.
+  func readBody(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    guard reader.readBody(bytes) else { return false }
+    guard let room, !room.take(bytes.count, total: reader.body.count) else { return true }
+    reader.giveUp(
+      .connectionLost, "given up: the answers of all servers together have more than \(room.limit) bytes now")
+    return false
   }
 
   func complete(_ result: Result<HTTPResponse, HTTPClientError>) {
@@ -187,7 +198,7 @@ private func transfer(_ context: UnsafeMutableRawPointer) -> Transfer {
 private let onBody: pinseal_curl_data_callback = { data, size, count, context in
   guard let data, let context else { return 0 }
   let bytes = UnsafeRawBufferPointer(start: data, count: size &* count)
-  return transfer(context).reader.readBody(bytes) ? bytes.count : bytes.count &+ 1
+  return transfer(context).readBody(bytes) ? bytes.count : bytes.count &+ 1
 }
 
 private let onHeader: pinseal_curl_data_callback = { data, size, count, context in

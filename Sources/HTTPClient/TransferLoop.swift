@@ -32,6 +32,7 @@ final class TransferLoop: @unchecked Sendable {
   // Of the loop's thread alone.
   private var active: [UInt64: Active] = [:]
   private var line: TransferLine
+  private let room: ResponseRoom
   private var idle: [UnsafeMutableRawPointer] = []
   private var earliest = Deadline(nanoseconds: .max)
 
@@ -52,6 +53,7 @@ final class TransferLoop: @unchecked Sendable {
     // libcurl's own bounds leave transfers waiting for seconds although connections are free (7.88), and without a
     // time-out: the queue is kept here.
     line = TransferLine(perHost: configuration.maximumConnectionsPerHost, inAll: configuration.maximumConnections)
+    room = ResponseRoom(limit: max(0, configuration.maximumBufferedBytes))
     pinseal_curl_multi_set_long(multi, CURLMOPT_MAXCONNECTS, max(1, configuration.maximumConnections))
   }
 
@@ -156,6 +158,7 @@ final class TransferLoop: @unchecked Sendable {
       curl_easy_cleanup(handle)
       return refuse(.invalidRequest, "libcurl: \(String(cString: curl_easy_strerror(configured)))")
     }
+    transfer.room = room
     active[transfer.id] = Active(handle: handle, transfer: transfer)
     let added = curl_multi_add_handle(multi, handle)
     guard added == CURLM_OK else {
@@ -210,6 +213,7 @@ final class TransferLoop: @unchecked Sendable {
   private func release(_ entry: Active) {
     active[entry.transfer.id] = nil
     line.leave(entry.transfer)
+    room.giveBack(entry.transfer.reader.body.count)
     curl_multi_remove_handle(multi, entry.handle)
     guard idle.count < Self.maximumIdleHandles else { return curl_easy_cleanup(entry.handle) }
     curl_easy_reset(entry.handle)

@@ -44,6 +44,7 @@ final class EventLoop {
   private var spareBuffers: [[UInt8]] = []
   private var refusedConnections = 0
   private var lastRefusalReport: UInt64 = 0
+  private var lastRoomReport: UInt64 = 0
 
   init(core: ServerCore, index: Int, listener: sending Listener?) throws(ServerError) {
     self.core = core
@@ -218,6 +219,15 @@ final class EventLoop {
       "too many connections: new ones are closed",
       metadata: ["limit": "\(core.limits.connections)", "closed": "\(refusedConnections)"])
     refusedConnections = 0
+  }
+
+  /// Says, once in a while, that requests are refused for want of room.
+  func reportNoRoom() {
+    guard now &- lastRoomReport > 10_000_000_000 || lastRoomReport == 0 else { return }
+    lastRoomReport = now
+    core.logger.warning(
+      "too much waits to be answered: requests are refused with 503",
+      metadata: ["limit": "\(core.limits.bufferedBytes)"])
   }
 
   private func adopt(_ descriptor: Int32) {

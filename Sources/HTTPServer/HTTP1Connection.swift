@@ -16,6 +16,7 @@ final class HTTP1Connection {
   private static let leftoverBound = 64 << 10
 
   private let connection: Connection
+  private var claim: BufferClaim
   private var loop: EventLoop { connection.loop }
   private var parser: HTTP1Parser
   private var phase = Phase.reading
@@ -34,6 +35,7 @@ final class HTTP1Connection {
 
   init(_ connection: Connection) {
     self.connection = connection
+    claim = BufferClaim(connection.loop.core)
     let limits = connection.loop.core.limits
     parser = HTTP1Parser(
       limits: .init(bodyBytes: limits.bodyBytes, headerBytes: limits.headerBytes, headerCount: limits.headerCount))
@@ -92,7 +94,13 @@ final class HTTP1Connection {
     while isReady {
       if readingSince == nil, position < bytes.count { readingSince = loop.now }
       switch parser.next(bytes, &position) {
-      case .needsMore: return position
+      case .needsMore:
+        if !claim.resize(to: parser.bufferedBytes) {
+          parser.abandon()
+          keepsAlive = false
+          answer(noRoom())
+        }
+        return position
       case .head(let head): headIsThere(head)
       case .complete(let body): requestIsThere(body)
       case .refused(let refused):
@@ -145,6 +153,10 @@ final class HTTP1Connection {
       return
     }
     guard let head else { return }
+    guard claim.resize(to: body.count) else {
+      answer(noRoom())
+      return
+    }
     switch loop.core.handler.handle(Request(head: head, body: body)) {
     case .now(let response): answer(response)
     case .later(let work):
@@ -152,6 +164,11 @@ final class HTTP1Connection {
       readingSince = nil
       phase = .answering(AnswerTask.start(work, loop.mailbox, connection.key, serial))
     }
+  }
+
+  private func noRoom() -> Response {
+    loop.reportNoRoom()
+    return .noRoom
   }
 
   // MARK: Answers
@@ -171,6 +188,7 @@ final class HTTP1Connection {
       HTTP1Encoder.append(response, forHead: isHead, keepsAlive: keepsAlive, date: date, to: &$0)
     }
     head = nil
+    _ = claim.resize(to: 0)
     hasServed = true
     readingSince = nil
     idleSince = loop.now

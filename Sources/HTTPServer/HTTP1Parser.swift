@@ -45,6 +45,16 @@ struct HTTP1Parser {
     if case .head = state { scanner.isAtStart } else { false }
   }
 
+  /// How much of the present request's body is kept.
+  var bufferedBytes: Int { body.count }
+
+  /// Forgets the present request, and reads nothing more.
+  mutating func abandon() {
+    state = .failed
+    partialHead = []
+    body = []
+  }
+
   /// Reads the rest of the present request's body without keeping it. Call it after `head`.
   mutating func discardBody() { discardsBody = true }
 

@@ -23,6 +23,11 @@ enum HTTP2Callbacks {
       HTTP2Callbacks.with(context) { $0.frameReceived(frame.pointee) }
       return 0
     }
+    nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks) { _, frame, _, context in
+      guard let frame, let context else { return 0 }
+      HTTP2Callbacks.with(context) { $0.invalidFrameReceived(frame.pointee) }
+      return 0
+    }
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks) { _, _, stream, bytes, count, context in
       guard let context else { return 0 }
       HTTP2Callbacks.with(context) { $0.dataReceived(stream, UnsafeBufferPointer(start: bytes, count: count)) }

@@ -102,7 +102,7 @@ final class HTTP2Connection {
   func headersBegin(_ frame: nghttp2_frame) {
     guard frame.hd.type == UInt8(NGHTTP2_HEADERS.rawValue), frame.headers.cat == NGHTTP2_HCAT_REQUEST else { return }
     let id = frame.hd.stream_id
-    streams[id] = HTTP2Stream(id: id, now: loop.now)
+    streams[id] = HTTP2Stream(id: id, core: loop.core, now: loop.now)
   }
 
   func header(_ frame: nghttp2_frame, _ name: UnsafeBufferPointer<UInt8>, _ value: UnsafeBufferPointer<UInt8>) {
@@ -133,10 +133,20 @@ final class HTTP2Connection {
     }
   }
 
+  /// A frame that nghttp2 has answered with a reset, or will end the connection for. Those of a stream that is known count
+  /// when it closes; the others, streams beyond the bound above all, leave a frame to be written and no other trace.
+  func invalidFrameReceived(_ frame: nghttp2_frame) {
+    if streams[frame.hd.stream_id] == nil { noteGlitch() }
+  }
+
   private func headIsThere(_ stream: HTTP2Stream, hasBody: Bool) {
     loop.counters.http2Requests.increment()
     stream.finishHead(hasVerifiedClientCertificate: connection.hasVerifiedClientCertificate)
     guard let head = stream.head else { return }
+    guard stream.claim.resize(to: stream.keptBytes) else {
+      refuseForRoom(stream)
+      return
+    }
     if let refusal = stream.headRefusal ?? loop.core.handler.check(head) {
       answer(stream, refusal)
       return
@@ -157,8 +167,11 @@ final class HTTP2Connection {
     if let session = session?.pointer { nghttp2_session_consume_connection(session, bytes.count) }
     guard let stream = streams[id], !stream.isAnswered else { return }
     guard bytes.count <= limits.bodyBytes - stream.body.count else {
-      stream.body = []
       answer(stream, .text(413, "the body is larger than \(limits.bodyBytes) bytes"))
+      return
+    }
+    guard stream.claim.resize(to: stream.keptBytes + bytes.count) else {
+      refuseForRoom(stream)
       return
     }
     stream.body.append(contentsOf: bytes)
@@ -166,6 +179,11 @@ final class HTTP2Connection {
     if !stream.askedForWindow, stream.declaredBytes == nil, stream.body.count > Self.baseWindow / 2 {
       askForWindow(stream, limits.bodyBytes + Self.windowMargin)
     }
+  }
+
+  private func refuseForRoom(_ stream: HTTP2Stream) {
+    loop.reportNoRoom()
+    answer(stream, .noRoom)
   }
 
   private func requestIsThere(_ stream: HTTP2Stream) {
@@ -219,6 +237,7 @@ final class HTTP2Connection {
   private func answer(_ stream: HTTP2Stream, _ response: Response) {
     guard let session = session?.pointer, !stream.isAnswered else { return }
     stream.isAnswered = true
+    stream.forgetRequest()
     stream.progressAt = loop.now
     let status = ResponseRules.status(response.status)
     var block = HTTP2HeaderBlock(status: status)

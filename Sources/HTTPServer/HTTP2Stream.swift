@@ -2,6 +2,8 @@
 final class HTTP2Stream {
   let id: Int32
   let openedAt: UInt64
+  /// Of the head and the body, until the answer is made.
+  var claim: BufferClaim
 
   // The head while it comes.
   var method = ""
@@ -32,9 +34,10 @@ final class HTTP2Stream {
   /// When the answer last went on.
   var progressAt: UInt64 = 0
 
-  init(id: Int32, now: UInt64) {
+  init(id: Int32, core: ServerCore, now: UInt64) {
     self.id = id
     openedAt = now
+    claim = BufferClaim(core)
   }
 
   /// Takes one header field. nghttp2 has checked that names and values are well-formed and pseudo-headers come first,
@@ -96,6 +99,18 @@ final class HTTP2Stream {
       version: .http2, method: method, path: String(path), query: String(query), headers: headers,
       hasVerifiedClientCertificate: hasVerifiedClientCertificate)
     headers = []
+  }
+
+  /// What of the request is kept.
+  var keptBytes: Int { (headRefusal == nil ? headerBytes : 0) + body.count }
+
+  /// Forgets what the client sent, all but the method, which says how the answer ends.
+  func forgetRequest() {
+    body = []
+    target = ""
+    authority = nil
+    if head != nil { head = RequestHead(version: .http2, method: method, path: "") }
+    _ = claim.resize(to: 0)
   }
 
   private func refuse(_ reason: String) {

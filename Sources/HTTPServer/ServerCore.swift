@@ -24,6 +24,8 @@ final class ServerCore: Sendable {
   let certificates: CertificateStore?
   let loops: [LoopHandle]
   let connections = Atomic<Int>(0)
+  /// What all `BufferClaim`s come to.
+  let bufferedBytes = Atomic<Int>(0)
   let ending: ServerEnding
 
   init(

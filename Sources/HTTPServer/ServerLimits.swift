@@ -2,6 +2,9 @@
 public struct ServerLimits: Sendable {
   /// The largest body, declared or sent; a larger one is answered with 413.
   public var bodyBytes = 3 << 20
+  /// Bytes of bodies (and over HTTP/2 of heads) that all connections together hold until they are answered; what goes
+  /// beyond is answered with 503. At least one request of the largest size fits.
+  public var bufferedBytes = 128 << 20
   /// The largest head; a larger one is answered with 431. HTTP/2 counts 32 bytes more a header (RFC 9113 §6.5.2).
   public var headerBytes = 16 << 10
   /// The most headers of a request; more are answered with 431.
@@ -34,6 +37,7 @@ public struct ServerLimits: Sendable {
     limits.bodyBytes = min(max(0, bodyBytes), 1 << 30)
     limits.headerBytes = min(max(256, headerBytes), 1 << 20)
     limits.headerCount = min(max(1, headerCount), 10_000)
+    limits.bufferedBytes = max(bufferedBytes, limits.bodyBytes + limits.headerBytes)
     limits.connections = max(1, connections)
     limits.streamsPerConnection = min(max(1, streamsPerConnection), 10_000)
     return limits

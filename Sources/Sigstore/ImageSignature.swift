@@ -19,24 +19,27 @@ public enum ImageSignature {
   ///
   /// The answer is a fact: whether it meets the demand, ask `demand.objection(to:now:)`. Evidence that is read and does not
   /// hold is a rejection here; evidence that is missing is left to the demand for keys, and a rejection for certificates,
-  /// which mean nothing without it.
+  /// which mean nothing without it. An observer is told of each check.
   public static func verify(
-    _ candidate: SignatureCandidate, imageDigest: Digest, demand: SignatureDemand, trust: TrustedRoot
+    _ candidate: SignatureCandidate, imageDigest: Digest, demand: SignatureDemand, trust: TrustedRoot,
+    observer: (any CandidateCheckObserver)? = nil
   ) throws(CandidateRejection) -> VerifiedSignature {
     guard !demand.keys.isEmpty || !demand.identities.isEmpty else {
       throw CandidateRejection(.otherKey, "no key is trusted, so nobody's signature counts")
     }
     switch candidate {
     case .simpleSigning(let payload, let layerMediaType, let annotations):
-      let signed = try SimpleSigning(payload: payload, layerMediaType: layerMediaType, annotations: annotations)
-      return try verify(signed, imageDigest: imageDigest, demand: demand, trust: trust)
+      let signed = try observer.during(.form) { () throws(CandidateRejection) in
+        try SimpleSigning(payload: payload, layerMediaType: layerMediaType, annotations: annotations)
+      }
+      return try verify(signed, imageDigest: imageDigest, demand: demand, trust: trust, observer: observer)
     case .bundle(let bytes):
-      let bundle = try Bundle(parsing: bytes)
+      let bundle = try observer.during(.form) { () throws(CandidateRejection) in try Bundle(parsing: bytes) }
       guard case .envelope(let envelope) = bundle.content else {
         throw CandidateRejection(.notAnImageSignature, "a bundle without a DSSE envelope")
       }
       let signed = SignedBundle(bundle, envelope)
-      return try signed.verify(demand: demand, trust: trust) { signer throws(CandidateRejection) in
+      return try signed.verify(demand: demand, trust: trust, observer: observer) { signer throws(CandidateRejection) in
         try Statement.annotations(in: envelope.payload, naming: imageDigest, signedBy: signer)
       }
     }
@@ -51,21 +54,28 @@ public enum ImageSignature {
   }
 
   private static func verify(
-    _ signed: SimpleSigning, imageDigest: Digest, demand: SignatureDemand, trust: TrustedRoot
+    _ signed: SimpleSigning, imageDigest: Digest, demand: SignatureDemand, trust: TrustedRoot,
+    observer: (any CandidateCheckObserver)?
   ) throws(CandidateRejection) -> VerifiedSignature {
-    let key: PublicKey
-    do throws(CandidateRejection) {
-      key = try signed.signer(among: demand.keys.map(\.key))
-    } catch {
-      guard signed.isKeyless else { throw error }
-      guard !demand.identities.isEmpty else {
-        throw CandidateRejection(
-          .keyless, "signed with a certificate (keyless), where only keys are trusted; \(error.description)")
+    let key = try observer.duringIfAny(.signature) { () throws(CandidateRejection) -> PublicKey? in
+      do throws(CandidateRejection) {
+        return try signed.signer(among: demand.keys.map(\.key))
+      } catch {
+        guard signed.isKeyless else { throw error }
+        guard !demand.identities.isEmpty else {
+          throw CandidateRejection(
+            .keyless, "signed with a certificate (keyless), where only keys are trusted; \(error.description)")
+        }
+        return nil
       }
-      return try verifyKeyless(signed, imageDigest: imageDigest, demand: demand, trust: trust)
+    }
+    guard let key else {
+      return try verifyKeyless(signed, imageDigest: imageDigest, demand: demand, trust: trust, observer: observer)
     }
     let signer = VerifiedSignature.Signer.key(key.fingerprint)
-    let claims = try signed.claims(naming: imageDigest, signedBy: signer.short)
+    let claims = try observer.during(.content) { () throws(CandidateRejection) in
+      try signed.claims(naming: imageDigest, signedBy: signer.short)
+    }
     let evidence = try signed.evidence(readingTimestamps: demand.readsTimestampsForKeys)
     let finding = try naming(signer) { () throws(CandidateRejection) in
       var verifier = LoggedSignature.Verifier.key(key)
@@ -78,7 +88,7 @@ public enum ImageSignature {
       }
       return try evidence.finding(
         for: LoggedSignature(signature: signed.signature, verifier: verifier, content: .payload(signed.payload)),
-        demand: demand, trust: trust)
+        demand: demand, trust: trust, observer: observer)
     }
     return VerifiedSignature(
       signer: signer, format: .simpleSigning, log: finding.log, times: finding.times,
@@ -86,15 +96,18 @@ public enum ImageSignature {
   }
 
   private static func verifyKeyless(
-    _ signed: SimpleSigning, imageDigest: Digest, demand: SignatureDemand, trust: TrustedRoot
+    _ signed: SimpleSigning, imageDigest: Digest, demand: SignatureDemand, trust: TrustedRoot,
+    observer: (any CandidateCheckObserver)?
   ) throws(CandidateRejection) -> VerifiedSignature {
     guard let certificate = try signed.certificate() else {
       throw CandidateRejection(.otherKey, "signed without a certificate, where only identities are trusted")
     }
-    try demand.requireAskedFor(certificate)
+    try demand.requireAskedFor(certificate, observer: observer)
     let key = try certificate.signingKey()
-    guard try Signer.made(signed.signature, over: signed.payload, by: key, format: .simpleSigning) else {
-      throw CandidateRejection(.otherKey, "its signature is not by the key of its certificate")
+    try observer.during(.signature) { () throws(CandidateRejection) in
+      guard try Signer.made(signed.signature, over: signed.payload, by: key, format: .simpleSigning) else {
+        throw CandidateRejection(.otherKey, "its signature is not by the key of its certificate")
+      }
     }
     let evidence = try signed.evidence(readingTimestamps: true)
     let (identity, finding) = try evidence.identity(
@@ -103,9 +116,11 @@ public enum ImageSignature {
         signature: signed.signature,
         verifier: .certificate(certificate),
         content: .payload(signed.payload)),
-      demand: demand, trust: trust)
+      demand: demand, trust: trust, observer: observer)
     let signer = VerifiedSignature.Signer.identity(identity)
-    let claims = try signed.claims(naming: imageDigest, signedBy: signer.short)
+    let claims = try observer.during(.content) { () throws(CandidateRejection) in
+      try signed.claims(naming: imageDigest, signedBy: signer.short)
+    }
     return VerifiedSignature(
       signer: signer, format: .simpleSigning, log: finding.log, times: finding.times,
       dockerReference: claims.dockerReference, annotations: claims.annotations)

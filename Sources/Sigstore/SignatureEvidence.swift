@@ -24,25 +24,26 @@ struct SignatureEvidence {
 
   /// The evidence for a signature by a trusted key. Logs are read only where the demand wants a proof, time-stamps only
   /// where the time matters for a key; with no proof attached there is none, which is for the demand to judge.
-  func finding(for signature: LoggedSignature, demand: SignatureDemand, trust: TrustedRoot) throws(CandidateRejection)
-    -> Finding
-  {
-    let times =
-      demand.readsTimestampsForKeys ? try SignedTimes.verify(timestamps, over: signature.signature, root: trust) : []
+  func finding(
+    for signature: LoggedSignature, demand: SignatureDemand, trust: TrustedRoot,
+    observer: (any CandidateCheckObserver)?
+  ) throws(CandidateRejection) -> Finding {
+    let times = demand.readsTimestampsForKeys ? try times(of: signature, trust, observer) : []
     guard demand.requiresLog else { return Finding(log: nil, times: times) }
-    let proofs = try proofs(of: signature, logs: demand.logs(trust), times: times)
+    let proofs = try proofs(of: signature, logs: demand.logs(trust), times: times, observer)
     return Finding(log: proofs.first, times: Self.distinct(proofs.compactMap(\.integratedTime) + times))
   }
 
   /// Who signed with `certificate`, and the evidence for it: a log proof where the demand wants one, and at least one
   /// trusted time, of a log or of a time-stamp authority.
   func identity(
-    of certificate: X509Certificate, signature: LoggedSignature, demand: SignatureDemand, trust: TrustedRoot
+    of certificate: X509Certificate, signature: LoggedSignature, demand: SignatureDemand, trust: TrustedRoot,
+    observer: (any CandidateCheckObserver)?
   ) throws(CandidateRejection) -> (identity: SignerIdentity, finding: Finding) {
-    var times = try SignedTimes.verify(timestamps, over: signature.signature, root: trust)
+    var times = try times(of: signature, trust, observer)
     var proofs: [LogProof] = []
     if demand.requiresLog {
-      proofs = try self.proofs(of: signature, logs: demand.logs(trust), times: times)
+      proofs = try self.proofs(of: signature, logs: demand.logs(trust), times: times, observer)
       guard !proofs.isEmpty else {
         throw CandidateRejection(
           .logProofMissing, "signed with a certificate, but no proof of a transparency log is attached")
@@ -57,11 +58,33 @@ struct SignatureEvidence {
       throw CandidateRejection(
         .timestampInvalid, "signed with a certificate, but nothing trusted says when: \(missing)")
     }
-    let identity = try KeylessCertificate.verify(leaf: certificate, signedTimes: times, root: trust)
+    let identity = try observer.during(.certificate) { () throws(CandidateRejection) in
+      try KeylessCertificate.verify(leaf: certificate, signedTimes: times, root: trust)
+    }
     return (identity, Finding(log: proofs.first, times: times))
   }
 
+  /// The times of time-stamps that are attached and by trusted authorities, each verified; empty if none is.
+  private func times(
+    of signature: LoggedSignature, _ trust: TrustedRoot, _ observer: (any CandidateCheckObserver)?
+  ) throws(CandidateRejection) -> [UnixTime] {
+    guard !timestamps.isEmpty else { return [] }
+    return try observer.during(.timestamps) { () throws(CandidateRejection) in
+      try SignedTimes.verify(timestamps, over: signature.signature, root: trust)
+    }
+  }
+
   /// The proofs that are attached, each verified; empty if none is.
+  private func proofs(
+    of signature: LoggedSignature, logs: [TransparencyLog], times: [UnixTime],
+    _ observer: (any CandidateCheckObserver)?
+  ) throws(CandidateRejection) -> [LogProof] {
+    try observer.duringIfAny(.log) { () throws(CandidateRejection) -> [LogProof]? in
+      let proofs = try proofs(of: signature, logs: logs, times: times)
+      return proofs.isEmpty ? nil : proofs
+    } ?? []
+  }
+
   private func proofs(
     of signature: LoggedSignature, logs: [TransparencyLog], times: [UnixTime]
   ) throws(CandidateRejection) -> [LogProof] {
@@ -81,7 +104,16 @@ struct SignatureEvidence {
 extension SignatureDemand {
   /// Throws unless the names in `certificate`, of which nothing is verified yet, are asked for: whatever else it says, it
   /// could not count, and nothing dear need be done for it.
-  func requireAskedFor(_ certificate: X509Certificate) throws(CandidateRejection) {
+  func requireAskedFor(
+    _ certificate: X509Certificate, observer: (any CandidateCheckObserver)?
+  ) throws(CandidateRejection) {
+    _ = try observer.duringIfAny(.policy) { () throws(CandidateRejection) -> Never? in
+      try requireAskedFor(certificate)
+      return nil
+    }
+  }
+
+  private func requireAskedFor(_ certificate: X509Certificate) throws(CandidateRejection) {
     let claimed = try FulcioCertificate.identity(of: certificate)
     guard identities.contains(where: { $0.matches(claimed) }) else {
       throw CandidateRejection(

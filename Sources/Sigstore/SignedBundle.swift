@@ -27,18 +27,22 @@ struct SignedBundle {
   /// Verifies the signature, then what it is of (`requireContent`, given the signer's name for messages, gives the signed
   /// annotations), then the evidence.
   func verify(
-    demand: SignatureDemand, trust: TrustedRoot,
+    demand: SignatureDemand, trust: TrustedRoot, observer: (any CandidateCheckObserver)? = nil,
     requireContent: (_ signer: String) throws(CandidateRejection) -> [String: String]
   ) throws(CandidateRejection) -> VerifiedSignature {
     switch bundle.verifier {
     case .key(let hint):
-      let key = try signer(among: demand.keys.map(\.key), hint: hint)
+      let key = try observer.during(.signature) { () throws(CandidateRejection) in
+        try self.signer(among: demand.keys.map(\.key), hint: hint)
+      }
       let signer = VerifiedSignature.Signer.key(key.fingerprint)
-      let annotations = try requireContent(signer.short)
+      let annotations = try observer.during(.content) { () throws(CandidateRejection) in
+        try requireContent(signer.short)
+      }
       let finding = try ImageSignature.naming(signer) { () throws(CandidateRejection) in
         try bundle.evidence.finding(
           for: LoggedSignature(signature: signature, verifier: .key(key), content: content), demand: demand,
-          trust: trust)
+          trust: trust, observer: observer)
       }
       return VerifiedSignature(
         signer: signer, format: .bundle, log: finding.log, times: finding.times, annotations: annotations)
@@ -47,21 +51,24 @@ struct SignedBundle {
         throw CandidateRejection(.keyless, "signed with a certificate (keyless), where only keys are trusted")
       }
       let certificate = try field.certificate()
-      try demand.requireAskedFor(certificate)
+      try demand.requireAskedFor(certificate, observer: observer)
       let key = try certificate.signingKey()
-      guard try isMade(by: key) else {
-        throw CandidateRejection(.otherKey, "its signature is not by the key of its certificate")
+      try observer.during(.signature) { () throws(CandidateRejection) in
+        guard try isMade(by: key) else {
+          throw CandidateRejection(.otherKey, "its signature is not by the key of its certificate")
+        }
       }
       let (identity, finding) = try bundle.evidence.identity(
         of: certificate,
         signature: LoggedSignature(
           signature: signature,
           verifier: .certificate(certificate), content: content),
-        demand: demand, trust: trust)
+        demand: demand, trust: trust, observer: observer)
       let signer = VerifiedSignature.Signer.identity(identity)
       return VerifiedSignature(
         signer: signer, format: .bundle, log: finding.log, times: finding.times,
-        annotations: try requireContent(signer.short))
+        annotations: try observer.during(.content) { () throws(CandidateRejection) in try requireContent(signer.short) }
+      )
     }
   }
 
@@ -110,6 +117,12 @@ public struct SignedArtifact: Sendable {
   public init(digest: Digest) {
     bytes = nil
     digests = [digest.algorithm: digest.bytes]
+  }
+
+  /// Digests of bytes that are not at hand, all by the caller's own reckoning.
+  public init(digests: [HashAlgorithm: [UInt8]]) {
+    bytes = nil
+    self.digests = digests
   }
 
   func digest(_ algorithm: HashAlgorithm) -> [UInt8]? { digests[algorithm] }

@@ -152,7 +152,7 @@ enum TextLine {
     }
   }
 
-  /// In quotes if it would not be clear otherwise where the value ends.
+  /// In quotes if it would not be clear otherwise where the value ends; quotes and backslashes in it are escaped then.
   private static func quoted(_ text: String) -> String {
     let printable = text.printable(limit: LogLimits.value)
     let isPlain = printable.utf8.allSatisfy { byte in
@@ -161,6 +161,12 @@ enum TextLine {
         && byte != UInt8(ascii: "}")
     }
     if isPlain, !printable.isEmpty { return printable }
-    return "\"" + printable.map { $0 == "\"" ? "\\\"" : String($0) }.joined() + "\""
+    // Scalar by scalar: a quote with a combining mark behind it is another Character, and a quote all the same.
+    var result = "\""
+    for scalar in printable.unicodeScalars {
+      if scalar == "\"" || scalar == "\\" { result += "\\" }
+      result.unicodeScalars.append(scalar)
+    }
+    return result + "\""
   }
 }

@@ -36,22 +36,26 @@ public final class ImageVerifier: ImageVerifying {
   private let clock: @Sendable () -> UnixTime
   private let logLookup: (any LogLookup)?
   private let cache: FactCache
+  private let observer: (any VerificationObserver)?
   private let resolutions: SingleFlight<TagKey, Result<Digest, RegistryError>>
   private let searches: SingleFlight<SearchKey, SearchConclusion>
 
-  /// A verifier that reads from `registry`. With `logLookup`, logs are asked for proofs that are not attached.
+  /// A verifier that reads from `registry`. With `logLookup`, logs are asked for proofs that are not attached. An `observer`
+  /// is told of everything that happens; it is for a verifier that answers one question, since it is not told of which.
   public convenience init(
-    registry: any RegistryReading, limits: VerifierLimits = .init(), logLookup: (any LogLookup)? = nil
+    registry: any RegistryReading, limits: VerifierLimits = .init(), logLookup: (any LogLookup)? = nil,
+    observer: (any VerificationObserver)? = nil
   ) {
     self.init(
-      registry: registry, limits: limits, logLookup: logLookup, timer: .monotonic, now: { .now },
+      registry: registry, limits: limits, logLookup: logLookup, timer: .monotonic, observer: observer, now: { .now },
       clock: { WallClock.seconds })
   }
 
   /// With clocks of one's own.
   init(
     registry: any RegistryReading, limits: VerifierLimits, logLookup: (any LogLookup)? = nil, timer: Timer,
-    now: @escaping @Sendable () -> Deadline, clock: @escaping @Sendable () -> UnixTime = { WallClock.seconds }
+    observer: (any VerificationObserver)? = nil, now: @escaping @Sendable () -> Deadline,
+    clock: @escaping @Sendable () -> UnixTime = { WallClock.seconds }
   ) {
     self.registry = registry
     self.limits = limits
@@ -59,8 +63,9 @@ public final class ImageVerifier: ImageVerifying {
     self.now = now
     self.clock = clock
     cache = FactCache(limits: limits, now: now)
-    resolutions = SingleFlight(timer: timer)
-    searches = SingleFlight(timer: timer)
+    self.observer = observer
+    resolutions = SingleFlight(timer: timer, observer: observer)
+    searches = SingleFlight(timer: timer, observer: observer)
   }
 
   /// How the cache does.
@@ -88,6 +93,7 @@ public final class ImageVerifier: ImageVerifying {
       case .failure(let refusal): return .refused(refusal)
       }
     }
+    observer?.observe(.resolved(digest: digest.description))
     let terms = Terms(request, clock: clock)
     if let fact = cache.fact(of: digest, meeting: terms) {
       return verified(request, digest, fact, fromCache: true)

@@ -35,6 +35,10 @@ final class Progress: Sendable {
   }
 
   private let state = Locked(State())
+  /// Who watches; as a rule nobody.
+  let observer: (any VerificationObserver)?
+
+  init(observer: (any VerificationObserver)? = nil) { self.observer = observer }
 
   /// Runs `body` as this step.
   func during<Success: Sendable, Failure: Error>(
@@ -46,7 +50,23 @@ final class Progress: Sendable {
       return state.next
     }
     defer { state.withLock { state in state.steps.removeAll { $0.ticket == ticket } } }
-    return try await body()
+    guard let observer else { return try await body() }
+    let start = Deadline.now
+    func note(_ failure: Failure?) {
+      observer.observe(
+        .step(
+          ObservedStep(
+            name: step.description, time: ObservedTime(since: start),
+            failure: failure.map { "\($0)".printable(limit: 600) })))
+    }
+    do {
+      let result = try await body()
+      note(nil)
+      return result
+    } catch {
+      note(error)
+      throw error
+    }
   }
 
   /// What is going on, three steps at most: "listing the referrers and fetching …".

@@ -175,7 +175,7 @@ extension SignatureSearch {
 
 extension Place {
   /// "at tag sha256-….sig", "by the referrers API".
-  fileprivate var whereabouts: String {
+  var whereabouts: String {
     switch self {
     case .signatureTag(let tag): "at tag \(tag)"
     case .referrers(.api): "by the referrers API"
@@ -192,7 +192,8 @@ extension Finding {
     return rejection
   }
 
-  fileprivate var reason: String {
+  /// Why it does not count, bounded.
+  var reason: String {
     switch judgement {
     case .rejected(let rejection): rejection.description.printable(limit: 240)
     case .unreadable(let error): error.description.printable(limit: 240)

@@ -23,6 +23,8 @@ struct SignatureSearch: Sendable {
   let limits: VerifierLimits
   let deadline: Deadline
   let progress: Progress
+  /// Which store this looks through; of use only to whoever watches.
+  var observedStore = ObservedStore.signatureTag
   /// Who asks logs for proofs that are not attached, if they may be asked.
   let logLookup: (any LogLookup)?
   /// How many more questions may go to logs.
@@ -68,11 +70,11 @@ struct SignatureSearch: Sendable {
   private func askPlaces() async -> [(place: Place, report: PlaceReport)] {
     await withTaskGroup(of: (index: Int, place: Place, report: PlaceReport).self) { group in
       group.addTask {
-        let (place, report) = await searchSignatureTag()
+        let (place, report) = await observing(.signatureTag) { await $0.searchSignatureTag() }
         return (0, place, report)
       }
       group.addTask {
-        let (place, report) = await searchReferrers()
+        let (place, report) = await observing(.referrers) { await $0.searchReferrers() }
         return (1, place, report)
       }
       var found: [(index: Int, place: Place, report: PlaceReport)] = []
@@ -114,9 +116,11 @@ struct SignatureSearch: Sendable {
     _ candidate: SignatureCandidate, order: Int, label: String, kind: Finding.Kind
   ) async -> PlaceReport {
     var report = PlaceReport()
+    let recorder = progress.observer.map { _ in CandidateRecorder() }
+    defer { note(recorder, label, kind, report) }
     do throws(CandidateRejection) {
       var signature = try ImageSignature.verify(
-        candidate, imageDigest: digest, demand: terms.demand, trust: terms.trust)
+        candidate, imageDigest: digest, demand: terms.demand, trust: terms.trust, observer: recorder)
       if signature.log == nil, terms.demand.requiresLog, signature.key != nil {
         do throws(RegistryError) {
           signature = try await lookedUp(candidate) ?? signature
@@ -124,7 +128,9 @@ struct SignatureSearch: Sendable {
           report.failures.append(error)
         }
       }
-      if let objection = terms.objection(to: signature) {
+      let objection = terms.objection(to: signature)
+      recorder?.noteObjection(objection)
+      if let objection {
         report.verified = [signature]
         report.findings = [Finding(order: order, label: label, kind: kind, judgement: .rejected(objection))]
       } else {

@@ -18,7 +18,12 @@ final class SingleFlight<Key: Hashable & Sendable, Value: Sendable>: Sendable {
   // Lock order: this table, then a flight.
   private let flights = Locked<[Key: Flight<Value>]>([:])
 
-  init(timer: Timer) { self.timer = timer }
+  private let observer: (any VerificationObserver)?
+
+  init(timer: Timer, observer: (any VerificationObserver)? = nil) {
+    self.timer = timer
+    self.observer = observer
+  }
 
   /// The work's value: of the flight under `key` if there is one (`joined` is called then), else of a new one.
   func value(
@@ -54,7 +59,7 @@ final class SingleFlight<Key: Hashable & Sendable, Value: Sendable>: Sendable {
   ) -> (flight: Flight<Value>, seat: UInt64, isNew: Bool) {
     flights.withLock { flights in
       if let flight = flights[key], let seat = flight.board() { return (flight, seat, false) }
-      let flight = Flight<Value>()
+      let flight = Flight<Value>(Progress(observer: observer))
       let seat = flight.board() ?? 0
       flights[key] = flight
       // Detached, because it must inherit nothing from the caller that happens to be first.
@@ -106,8 +111,10 @@ private final class Flight<Value: Sendable>: Sendable {
     var nextSeat: UInt64 = 0
   }
 
-  let progress = Progress()
+  let progress: Progress
   private let state = Locked(State())
+
+  init(_ progress: Progress) { self.progress = progress }
 
   /// A seat, or nil if the work was given up.
   func board() -> UInt64? {

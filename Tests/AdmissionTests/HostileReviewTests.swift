@@ -68,6 +68,27 @@ import Testing
     #expect(text.dropLast().allSatisfy { !$0.isNewline })
   }
 
+  @Test func `an old object of many names does not hold the loop`() async throws {
+    let names = (0..<60).map { #""n\#($0)":0,"# }.joined()
+    let old = (0..<1000).map { #"{\#(names)"name":"v\#($0)","image":{"reference":"r.example/x:1"}}"# }
+    let new = (0..<250).map { #"{"name":"w\#($0)","image":{"reference":"r.example/x:1"}}"# }
+    func object(_ volumes: [String]) -> String {
+      #"{"spec":{"template":{"spec":{"containers":[{"name":"c","image":"r.example/x:1"}],"volumes":[\#(volumes.joined(separator: ","))]}}}}"#
+    }
+    func duration(_ operation: String) async throws -> Duration {
+      let text = Self.review(
+        #"{"uid":"u",\#(Self.kind),"namespace":"hk","operation":"\#(operation)","object":\#(object(new)),"oldObject":\#(object(old))}"#
+      )
+      let start = ContinuousClock.now
+      let answer = try await ask(Array(text.utf8), policy: try .test(), verifier: .verifyingAll(isCached: true))
+      #expect(answer.isAllowed)
+      return ContinuousClock.now - start
+    }
+    // Reading the text is most of the work, whether or not the old object counts.
+    let create = try await duration("CREATE")
+    try #expect(await duration("UPDATE") < create * 3 + .milliseconds(500))
+  }
+
   struct Refused: Sendable, CustomTestStringConvertible {
     let testDescription: String
     let path: String

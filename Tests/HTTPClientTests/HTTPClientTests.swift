@@ -147,6 +147,30 @@ private func error(
     #expect(refused.description == "127.0.0.1:\(server.port): the answer's body has more than 9 bytes")
   }
 
+  @Test func `all answers together have a bound, which small ones pass`() async throws {
+    func answer(_ bytes: Int) -> String {
+      "HTTP/1.1 200 OK\r\nContent-Length: \(bytes)\r\n\r\n" + String(repeating: "x", count: bytes)
+    }
+    let slow = SocketServer { connection in
+      guard connection.readRequest() != nil else { return }
+      connection.write("HTTP/1.1 200 OK\r\nContent-Length: 100001\r\n\r\n" + String(repeating: "x", count: 100_000))
+      // Until the client hangs up.
+      _ = connection.readRequest()
+    }
+    let (large, small) = (SocketServer.answering(answer(100_000)), SocketServer.answering(answer(1000)))
+    let client = try plainClient { $0.maximumBufferedBytes = 150_000 }
+    let held = Task { await error(client, get(slow.url, maximum: 200_000), deadline: .after(.seconds(60))) }
+    var refused: HTTPClientError?
+    while refused == nil { refused = await error(client, get(large.url, maximum: 200_000)) }
+    #expect(refused?.code == .connectionLost)
+    #expect(refused?.description.hasSuffix("together have more than 150000 bytes now") == true)
+    #expect(try await client.send(get(small.url), deadline: .after(.seconds(10))).body.count == 1000)
+    held.cancel()
+    #expect(await held.value?.code == .cancelled)
+    let body = try await client.send(get(large.url, maximum: 200_000), deadline: .after(.seconds(10))).body
+    #expect(body.count == 100_000)
+  }
+
   @Test func `an endless body is given up`() async throws {
     let closed = Signal()
     let server = SocketServer { connection in

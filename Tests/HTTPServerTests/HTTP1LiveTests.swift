@@ -130,6 +130,44 @@ struct HTTP1LiveTests {
     }
   }
 
+  @Test func `what all connections together hold is bounded, and given back`() async throws {
+    try await TestServer.run(limits: {
+      $0.bodyBytes = 100_000
+      $0.bufferedBytes = 150_000
+    }) { test in
+      let port = test.port
+      let half = [UInt8](repeating: 0x61, count: 90_000)
+      let head = "POST /later HTTP/1.1\r\nHost: a\r\nContent-Length: 90000\r\n\r\n"
+      let first = try await blocking {
+        let client = try PlainClient(port: port)
+        try client.send(head)
+        try client.send(half)
+        return client
+      }
+      try await eventually("the first is being worked on") { test.handler.entered.hasHappened }
+      try await blocking {
+        let second = try PlainClient(port: port)
+        try second.send(head)
+        try second.send(half)
+        let answer = try second.answer()
+        #expect(answer.status == 503)
+        #expect(answer.head.contains("retry-after: 1"))
+        try #expect(PlainClient(port: port).ask("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n").status == 200)
+      }
+      test.handler.release.happen()
+      try await blocking {
+        try #expect(first.answer().status == 200)
+        for _ in 0..<3 {
+          let third = try PlainClient(port: port)
+          try third.send("POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 90000\r\n\r\n")
+          try third.send(half)
+          try #expect(third.answer().text == "90000\n")
+        }
+      }
+      #expect(test.log.withLock { $0.count { $0.contains("refused with 503") } } == 1)
+    }
+  }
+
   @Test func `a body of exactly the limit is taken`() async throws {
     try await TestServer.run { test in
       let port = test.port

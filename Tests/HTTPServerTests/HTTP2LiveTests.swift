@@ -90,6 +90,44 @@ struct HTTP2LiveTests {
     }
   }
 
+  @Test func `what all streams together hold is bounded, and given back`() async throws {
+    try await TestServer.run(limits: {
+      $0.bodyBytes = 40_000
+      $0.headerBytes = 1000
+      $0.bufferedBytes = 100_000
+      $0.graceTimeout = .milliseconds(50)
+    }) { test in
+      let port = test.port
+      try await blocking {
+        let piece = [UInt8](repeating: 0x61, count: 10_000)
+        let client = try HTTP2Client(port: port)
+        let streams = [1, 3, 5, 7]
+        for stream in streams {
+          try client.send(
+            .headers, flags: HTTP2Client.endHeaders, stream: stream, HTTP2Client.request("POST", "/length"))
+        }
+        for stream in streams { for _ in 0..<3 { try client.send(.data, stream: stream, piece) } }
+        // Three have room, the fourth has not.
+        try #expect(client.next(.headers).stream == 7)
+        try #expect(client.next(.reset).stream == 7)
+        for stream in streams.dropLast() {
+          try client.send(.data, flags: HTTP2Client.endStream, stream: stream)
+          try #expect(client.next(.headers).stream == stream)
+        }
+        let other = try HTTP2Client(port: port)
+        for stream in streams {
+          try other.send(
+            .headers, flags: HTTP2Client.endHeaders, stream: stream, HTTP2Client.request("POST", "/length"))
+          for _ in 0..<3 { try other.send(.data, stream: stream, piece) }
+          try other.send(.data, flags: HTTP2Client.endStream, stream: stream)
+          let data = try other.next(.data)
+          #expect(String(decoding: data.payload, as: UTF8.self) == "30000\n")
+        }
+      }
+      #expect(test.handler.handled.withLock { $0.count } == 7)
+    }
+  }
+
   @Test func `a body that comes too slowly is given up`() async throws {
     try await TestServer.run(limits: { $0.requestTimeout = .milliseconds(100) }) { test in
       let port = test.port
@@ -238,6 +276,16 @@ struct HTTP2LiveTests {
       }
       #expect(test.server.statistics.http2Requests <= 4)
     }
+  }
+
+  @Test func `a client that has not seen the bound is refused streams, but not without end`() async throws {
+    let bytes = (0..<5000).flatMap {
+      HTTP2Client.frame(
+        .headers, flags: HTTP2Client.endHeaders, stream: 2 * $0 + 1, HTTP2Client.request("POST", "/echo"))
+    }
+    let (frames, _) = try await attack(bytes)
+    #expect(frames.contains { $0.isA(.goaway) && $0.errorCode == 11 })
+    #expect(frames.count { $0.isA(.reset) } < 1000)
   }
 
   static let malformed: [(String, [(String, String)])] = [

@@ -14,7 +14,9 @@ struct FixtureTests {
     let folder = try #require(ProcessInfo.processInfo.environment["PINSEAL_FIXTURES"])
     var result: [(name: String, bytes: [UInt8])] = []
     for path in try FileManager.default.subpathsOfDirectory(atPath: folder).sorted() {
-      guard let data = FileManager.default.contents(atPath: "\(folder)/\(path)"), data.count < 2 << 20 else { continue }
+      guard let data = (try? FileBytes.read("\(folder)/\(path)", maximumBytes: 2 << 20)).map({ Data($0) }),
+        data.count < 2 << 20
+      else { continue }
       guard data.starts(with: Data("{".utf8)), data.range(of: Data("dev.sigstore.bundle".utf8)) != nil else { continue }
       result.append((path, [UInt8](data)))
     }

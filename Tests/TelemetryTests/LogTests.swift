@@ -68,6 +68,17 @@ import Testing
     #expect(text.unicodeScalars.allSatisfy { $0.value != 0x202E && $0.value != 0x2028 })
   }
 
+  @Test(arguments: [
+    // A combining accent makes one Character of itself and the quote before it.
+    ("x\"\u{301} forged=1", "\"x\\\"\u{301} forged=1\""),
+    ("x\\\" forged=1", "\"x\\\\\\\" forged=1\""),
+    ("ends in \\", "\"ends in \\\\\""),
+  ])
+  func `no value ends before its closing quote`(_ value: String, _ written: String) throws {
+    logger(.text).info("m", metadata: ["k": "\(value)"])
+    #expect(try line().utf8.suffix(written.utf8.count + 2).elementsEqual("k=\(written)".utf8))
+  }
+
   @Test(arguments: LogFormat.allCases)
   func `a line is bounded`(_ format: LogFormat) throws {
     let long = String(repeating: "é", count: 1_000_000)

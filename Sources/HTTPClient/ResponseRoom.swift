@@ -1,0 +1,20 @@
+/// How much all answers under way hold together. Of the loop's thread alone.
+///
+/// Each answer has a bound of its own, but hundreds of servers that each send as much as that would fill the memory.
+final class ResponseRoom {
+  /// What an answer may hold whatever the others do, so that large ones cannot keep small ones out.
+  static let smallBytes = 64 << 10
+
+  let limit: Int
+  private var bytes = 0
+
+  init(limit: Int) { self.limit = limit }
+
+  /// Counts `more` bytes of an answer that now has `total`; whether it may go on.
+  func take(_ more: Int, total: Int) -> Bool {
+    bytes += more
+    return bytes <= limit || total <= Self.smallBytes
+  }
+
+  func giveBack(_ total: Int) { bytes -= total }
+}
