@@ -108,6 +108,23 @@ import Testing
     #expect(found.log == nil && found.times.isEmpty)
   }
 
+  @Test(arguments: Form.allCases)
+  func `two signed names that Unicode takes for one lend each other no value`(_ form: Form) throws {
+    let forge = try Forge()
+    let pairs = #"{"\u00e9":"test","e\u0301":"prod"}"#
+    let candidate =
+      form == .legacy
+      ? try forge.simpleSigning(
+        Array(forge.payload.replacing(#""optional":null"#, with: #""optional":\#(pairs)"#).utf8))
+      : try forge.bundle(Array(forge.statement.replacing(#""annotations":{}"#, with: #""annotations":\#(pairs)"#).utf8))
+    let found = try forge.verify(candidate)
+    for name in ["\u{e9}", "e\u{301}"] {
+      let demand = SignatureDemand(
+        keys: [TrustedKey(forge.key.publicKey)], requiresLog: false, annotations: [name: "prod"])
+      #expect(demand.objection(to: found, now: 0)?.reason == .annotationMismatch)
+    }
+  }
+
   // MARK: CVE-2022-23649, CVE-2026-22703, CVE-2022-36056
 
   /// The candidate with the proof of another.
