@@ -202,6 +202,21 @@ import Testing
     }
   }
 
+  @Test func `CVE-2026-54787: of several signed times none may lie outside, and two validities do not add up`() throws {
+    let early = Validity(start: Self.time, end: Self.time + 10)
+    let late = Validity(start: Self.time + 11, end: Self.time + 20)
+    func reason(_ times: [UnixTime], _ validities: [Validity]) -> CandidateRejection.Reason? {
+      let keys = validities.map { TrustedKey(key.publicKey, validity: $0) }
+      let found = VerifiedSignature(signer: .key(key.publicKey.fingerprint), format: .bundle, times: times)
+      return SignatureDemand(keys: keys, requiresLog: false).objection(to: found, now: times[0])?.reason
+    }
+    #expect(reason([Self.time, Self.time + 10], [early]) == nil)
+    #expect(reason([Self.time, Self.time + 11], [early]) == .keyOutsideValidity)
+    #expect(reason([Self.time - 1, Self.time], [early]) == .keyOutsideValidity)
+    #expect(reason([Self.time + 15], [early, late]) == nil)
+    #expect(reason([Self.time, Self.time + 15], [early, late]) == .keyOutsideValidity)
+  }
+
   @Test func `without a signed time a key's validity is asked of the clock`() throws {
     let validity = Validity(start: Self.time, end: Self.time + 10)
     let demand = SignatureDemand(keys: [TrustedKey(key.publicKey, validity: validity)], requiresLog: false)
