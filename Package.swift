@@ -116,8 +116,8 @@ let package = Package(
     tests(
       "VerificationTests",
       [
-        "Verification", "EmbeddedRegistry", "OCI", "Sigstore", "HTTPClient", "HTTPServer", "Crypto", "JSON",
-        "Primitives",
+        "Verification", "CertificateForge", "EmbeddedRegistry", "OCI", "Sigstore", "HTTPClient", "HTTPServer",
+        "Crypto", "JSON", "Primitives",
       ]),
     tests(
       "AdmissionTests",

@@ -83,11 +83,11 @@ public struct VerifiedSignature: Sendable, Hashable {
   }
 }
 
-/// Annotations that were signed, as facts keep them: texts, and no more of them than fit.
+/// Annotations that were signed, as facts keep them: texts, and no more of them than fit; else none.
 struct SignedAnnotations {
   private(set) var pairs: [String: String] = [:]
   private var byteCount = 0
-  private var isOverLimit = false
+  private var isNone = false
 
   static let maximumCount = 64
   static let maximumByteCount = 8192
@@ -96,8 +96,10 @@ struct SignedAnnotations {
 
   mutating func add(_ name: String, _ value: String) {
     byteCount += name.utf8.count + value.utf8.count
-    isOverLimit = isOverLimit || pairs.count >= Self.maximumCount || byteCount > Self.maximumByteCount
-    if isOverLimit { pairs = [:] } else { pairs[name] = value }
+    // Two names that Unicode takes for one would share a place here, the one's name with the other's value.
+    isNone =
+      isNone || pairs.count >= Self.maximumCount || byteCount > Self.maximumByteCount || pairs[name] != nil
+    if isNone { pairs = [:] } else { pairs[name] = value }
   }
 }
 

@@ -55,7 +55,9 @@ struct ClusterCredentials: CredentialsProviding {
   /// Without Secrets everyone reads as the server does; with them only the same Secrets of the same namespace do.
   var scope: String {
     if policySecrets.isEmpty && templateSecrets.isEmpty { return "" }
-    return "\(namespace)/\(policySecrets.joined(separator: ","))/\(templateSecrets.joined(separator: ","))"
+    // Each name with its length: a template's names are whatever somebody wrote, commas and slashes too.
+    func list(_ names: [String]) -> String { names.map { "\($0.utf8.count):\($0)" }.joined() }
+    return "\(namespace)/\(list(policySecrets))/\(list(templateSecrets))"
   }
 
   func credentials() async -> (sources: [RegistryCredentials], notes: [String]) {

@@ -122,10 +122,18 @@ public final class ClusterPolicySource: PolicySource {
 
   private func keptPolicy(of namespace: Namespace) -> NamespacePolicy? {
     let found = kept.withLock { $0.value(forKey: namespace.name) }
-    guard let found, found.annotations == namespace.annotations, !(found.expires?.hasPassed ?? false) else {
-      return nil
-    }
+    guard let found, Self.areSame(found.annotations, namespace.annotations), !(found.expires?.hasPassed ?? false)
+    else { return nil }
     return found.policy
+  }
+
+  /// By bytes: dictionaries of strings are equal in Swift where Unicode takes two spellings for one, policies are not.
+  private static func areSame(_ left: [String: String], _ right: [String: String]) -> Bool {
+    left.count == right.count
+      && left.allSatisfy { name, value in
+        guard let index = right.index(forKey: name) else { return false }
+        return right[index].key.utf8.elementsEqual(name.utf8) && right[index].value.utf8.elementsEqual(value.utf8)
+      }
   }
 
   private func keep(_ policy: NamespacePolicy, of namespace: Namespace, expires: Deadline?) {

@@ -108,6 +108,23 @@ import Testing
     #expect(found.log == nil && found.times.isEmpty)
   }
 
+  @Test(arguments: Form.allCases)
+  func `two signed names that Unicode takes for one lend each other no value`(_ form: Form) throws {
+    let forge = try Forge()
+    let pairs = #"{"\u00e9":"test","e\u0301":"prod"}"#
+    let candidate =
+      form == .legacy
+      ? try forge.simpleSigning(
+        Array(forge.payload.replacing(#""optional":null"#, with: #""optional":\#(pairs)"#).utf8))
+      : try forge.bundle(Array(forge.statement.replacing(#""annotations":{}"#, with: #""annotations":\#(pairs)"#).utf8))
+    let found = try forge.verify(candidate)
+    for name in ["\u{e9}", "e\u{301}"] {
+      let demand = SignatureDemand(
+        keys: [TrustedKey(forge.key.publicKey)], requiresLog: false, annotations: [name: "prod"])
+      #expect(demand.objection(to: found, now: 0)?.reason == .annotationMismatch)
+    }
+  }
+
   // MARK: CVE-2022-23649, CVE-2026-22703, CVE-2022-36056
 
   /// The candidate with the proof of another.
@@ -183,6 +200,21 @@ import Testing
       }
       if !isInside { #expect(demand.objection(to: found, now: 0)?.reason == .keyOutsideValidity) }
     }
+  }
+
+  @Test func `CVE-2026-54787: of several signed times none may lie outside, and two validities do not add up`() throws {
+    let early = Validity(start: Self.time, end: Self.time + 10)
+    let late = Validity(start: Self.time + 11, end: Self.time + 20)
+    func reason(_ times: [UnixTime], _ validities: [Validity]) -> CandidateRejection.Reason? {
+      let keys = validities.map { TrustedKey(key.publicKey, validity: $0) }
+      let found = VerifiedSignature(signer: .key(key.publicKey.fingerprint), format: .bundle, times: times)
+      return SignatureDemand(keys: keys, requiresLog: false).objection(to: found, now: times[0])?.reason
+    }
+    #expect(reason([Self.time, Self.time + 10], [early]) == nil)
+    #expect(reason([Self.time, Self.time + 11], [early]) == .keyOutsideValidity)
+    #expect(reason([Self.time - 1, Self.time], [early]) == .keyOutsideValidity)
+    #expect(reason([Self.time + 15], [early, late]) == nil)
+    #expect(reason([Self.time, Self.time + 15], [early, late]) == .keyOutsideValidity)
   }
 
   @Test func `without a signed time a key's validity is asked of the clock`() throws {

@@ -3,6 +3,7 @@ import Kubernetes
 import OCI
 import Policy
 import Primitives
+import Sigstore
 import Testing
 
 @testable import Webhook
@@ -49,6 +50,27 @@ import Testing
     #expect(keys(source.knownPolicy(ofNamespace: "shop")) == [other])
     cluster.set(namespace(["image-verification": "disabled"]))
     #expect(source.knownPolicy(ofNamespace: "shop") == .off(warning: nil))
+  }
+
+  @Test func `a change that Unicode takes for none is one`() {
+    func identity(_ spelling: String) -> Namespace {
+      namespace([
+        "image-verification": "enabled", "certificate-identity": spelling,
+        "certificate-oidc-issuer": "https://i.example",
+      ])
+    }
+    let (composed, decomposed) = ("ren\u{e9}@example.com", "rene\u{301}@example.com")
+    let cluster = FakeCluster([identity(composed)])
+    let source = ClusterPolicySource(cluster: cluster, enabledByDefault: false)
+    func wanted() -> String? {
+      guard case .enabled(let policy)? = source.knownPolicy(ofNamespace: "shop"),
+        let matcher = policy.demand.identities.first, case .exact(let text) = matcher.identity
+      else { return nil }
+      return text
+    }
+    #expect(wanted().map { Array($0.utf8) } == Array(composed.utf8))
+    cluster.set(identity(decomposed))
+    #expect(wanted().map { Array($0.utf8) } == Array(decomposed.utf8))
   }
 
   @Test func `keys are read from a Secret and from a ConfigMap of the same namespace`() async {
@@ -156,7 +178,8 @@ import Testing
     }
     let scopes = [
       scope("a", [], []), scope("a", ["s"], []), scope("b", ["s"], []), scope("a", [], ["s"]),
-      scope("a", ["s", "t"], []),
+      scope("a", ["s", "t"], []), scope("a", [], ["s", "t"]), scope("a", [], ["s,t"]), scope("a", [], ["s/t"]),
+      scope("a", ["s"], ["t"]), scope("a", [], ["s", "1:t"]), scope("a", [], ["s1:1:t"]),
     ]
     #expect(Set(scopes).count == scopes.count)
     #expect(scope("a", [], []) == scope("b", [], []))
