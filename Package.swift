@@ -151,3 +151,19 @@ let package = Package(
     tests("ClusterEndToEndTests", ["EndToEndSupport"]),
   ]
 )
+
+// What checks and answers cost, printed: PINSEAL_BENCHMARKS=1 swift run -c release PinsealBenchmarks
+if Context.environment["PINSEAL_BENCHMARKS"] != nil {
+  package.targets += [
+    // Counts allocations, by standing in for malloc.
+    .target(name: "CAllocations", path: "Tests/Benchmarks/CAllocations"),
+    .executableTarget(
+      name: "PinsealBenchmarks",
+      dependencies: [
+        "CAllocations", "CertificateForge", "EmbeddedRegistry", "Admission", "Policy", "Verification", "OCI",
+        "Sigstore",
+        "Telemetry", "Crypto", "JSON", "Primitives", log,
+      ],
+      path: "Tests/Benchmarks", exclude: ["CAllocations"], swiftSettings: common),
+  ]
+}

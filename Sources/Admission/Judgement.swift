@@ -55,21 +55,20 @@ struct Judgement: Sendable {
           finding: .failed(refusal)))
     }
     guard place.value != nil else { return single(Refusal(.objectInvalid, "it names no image")) }
-    let requested: RequestedImage
-    do throws(Refusal) {
-      requested = try RequestedImage(parsing: place.image)
-    } catch {
-      return single(error)
-    }
     // By bytes: equal strings in Swift may be spelt differently.
     let known = images.firstIndex { $0.requested != nil && $0.literal.utf8.elementsEqual(place.image.utf8) }
     if let known {
       images[known].places.append(index)
       images[known].isUnchanged = images[known].isUnchanged && place.isUnchanged
-    } else {
+      return
+    }
+    do throws(Refusal) {
       images.append(
         Image(
-          literal: place.image, requested: requested, places: [index], isUnchanged: place.isUnchanged, finding: nil))
+          literal: place.image, requested: try RequestedImage(parsing: place.image), places: [index],
+          isUnchanged: place.isUnchanged, finding: nil))
+    } catch {
+      single(error)
     }
   }
 
@@ -164,11 +163,13 @@ struct Judgement: Sendable {
 
   /// Whether `pinned` is what the user wrote with nothing but this digest added (or the tag taken off as well).
   static func isPin(_ pinned: String, of literal: String, with mode: PinMode, to digest: String) -> Bool {
-    let (text, written, suffix) = (Array(pinned.utf8), Array(literal.utf8), Array(("@" + digest).utf8))
     switch mode {
-    case .none: return text == written
-    case .tagAndDigest: return text == (written.contains(UInt8(ascii: "@")) ? written : written + suffix)
+    case .none: return pinned.utf8.elementsEqual(literal.utf8)
+    case .tagAndDigest:
+      let right = literal.utf8.contains(UInt8(ascii: "@")) ? literal : literal + "@" + digest
+      return pinned.utf8.elementsEqual(right.utf8)
     case .digest:
+      let (text, written, suffix) = (Array(pinned.utf8), Array(literal.utf8), Array(("@" + digest).utf8))
       guard text.suffix(suffix.count).elementsEqual(suffix) else { return false }
       let name = text.dropLast(suffix.count)
       guard !name.isEmpty, written.starts(with: name) else { return false }

@@ -20,7 +20,7 @@ public struct Digest: Hashable, Sendable, CustomStringConvertible {
     // Cut first: the text may be a megabyte.
     let utf8 = Array(text.utf8.prefix(200))
     guard !utf8.isEmpty else { throw DigestError(description: "a digest is empty, expected sha256: and 64 digits") }
-    let shown = String(decoding: utf8, as: UTF8.self).printable(limit: 160)
+    var shown: String { String(decoding: utf8, as: UTF8.self).printable(limit: 160) }
     guard let colon = utf8.firstIndex(of: UInt8(ascii: ":")) else {
       throw DigestError(
         description: "digest \"\(shown)\" names no algorithm, expected sha256: and 64 hexadecimal digits")
@@ -64,6 +64,9 @@ public struct Digest: Hashable, Sendable, CustomStringConvertible {
     self.algorithm = algorithm
     bytes = algorithm.hash(content)
   }
+
+  /// Hashes the bytes, in one piece.
+  public func hash(into hasher: inout Hasher) { bytes.withUnsafeBytes { hasher.combine(bytes: $0) } }
 
   /// The hash in lower-case hexadecimal digits.
   public var hex: String { Hex.encode(bytes) }

@@ -14,6 +14,9 @@ public struct KeyFingerprint: Hashable, Sendable, CustomStringConvertible {
   /// The fingerprint of the key with this encoding.
   init(hashing subjectPublicKeyInfo: [UInt8]) { bytes = HashAlgorithm.sha256.hash(subjectPublicKeyInfo) }
 
+  /// Hashes the bytes, in one piece.
+  public func hash(into hasher: inout Hasher) { bytes.withUnsafeBytes { hasher.combine(bytes: $0) } }
+
   /// `SHA256:` and 64 hexadecimal digits.
   public var description: String { "SHA256:" + Hex.encode(bytes) }
 

@@ -44,26 +44,34 @@ public final class PublicKey: Sendable, Hashable {
   let handle: KeyHandle
 
   /// The key with this encoding, which must be the one canonical encoding of a key of the kinds above.
-  public init(subjectPublicKeyInfo: [UInt8]) throws(KeyError) {
+  public convenience init(subjectPublicKeyInfo: [UInt8]) throws(KeyError) {
+    try self.init(subjectPublicKeyInfo: subjectPublicKeyInfo, decoded: nil)
+  }
+
+  /// The same, where OpenSSL has decoded it already (decoding costs more than verifying with it). Takes over `decoded`.
+  init(subjectPublicKeyInfo: [UInt8], decoded: OpaquePointer?) throws(KeyError) {
+    let decoded = decoded.map(KeyHandle.init(owning:))
     kind = try SubjectPublicKeyInfo.kind(of: subjectPublicKeyInfo)
     self.subjectPublicKeyInfo = subjectPublicKeyInfo
     fingerprint = KeyFingerprint(hashing: subjectPublicKeyInfo)
     let context = OpenSSLContext.shared.pointer
-    let pointer = subjectPublicKeyInfo.withUnsafeBufferPointer { buffer in
-      var position = buffer.baseAddress
-      return d2i_PUBKEY_ex(nil, &position, buffer.count, context, nil)
-    }
-    guard let pointer else {
+    let own =
+      decoded
+      ?? subjectPublicKeyInfo.withUnsafeBufferPointer { buffer in
+        var position = buffer.baseAddress
+        return d2i_PUBKEY_ex(nil, &position, buffer.count, context, nil)
+      }.map(KeyHandle.init(owning:))
+    guard let own else {
       let reason = takeOpenSSLError()
       throw KeyError(
         kind.coordinateByteCount == nil
           ? "OpenSSL cannot read the \(kind) key: \(reason)"
           : "the key's point is not on the curve of \(kind) (\(reason))")
     }
-    handle = KeyHandle(owning: pointer)
+    handle = own
     defer { ERR_clear_error() }
     if kind.coordinateByteCount != nil {
-      let check = EVP_PKEY_CTX_new_from_pkey(context, pointer, nil)
+      let check = EVP_PKEY_CTX_new_from_pkey(context, own.pointer, nil)
       defer { EVP_PKEY_CTX_free(check) }
       guard EVP_PKEY_public_check(check) == 1 else { throw KeyError("the key's point is not on the curve of \(kind)") }
     }

@@ -24,9 +24,14 @@ public final class X509Certificate: Sendable, Hashable {
     fields = try CertificateFields(reading: der)
     handle = try CertificateHandle(der: der)
     let encodedKey = Array(fields.subjectPublicKeyInfo)
-    do throws(KeyError) { key = .success(try PublicKey(subjectPublicKeyInfo: encodedKey)) } catch {
+    do throws(KeyError) {
+      key = .success(
+        try PublicKey(subjectPublicKeyInfo: encodedKey, decoded: X509_get_pubkey(handle.pointer)))
+    } catch {
       key = .failure(error)
     }
+    // What OpenSSL says of a key that it cannot decode was said again, and is told with the key.
+    ERR_clear_error()
   }
 
   /// The certificate's key; an error if it is of a kind that `PublicKey` does not take.

@@ -6,6 +6,7 @@ extension JSONValue {
   /// are a difference. One pass, without recursion.
   public func differingScalars(from other: JSONValue) -> [(here: JSONValue, there: JSONValue)]? {
     let (mine, theirs) = (document.tape, other.document.tape)
+    let (text, otherText) = (document.bytes, other.document.bytes)
     let count = Int(mine[index].next) - index
     guard count == Int(theirs[other.index].next) - other.index else { return nil }
     var differences: [(here: JSONValue, there: JSONValue)] = []
@@ -22,7 +23,7 @@ extension JSONValue {
       }
       if left.kind == .object || left.kind == .array {
         open.append((Int(left.next), left.kind == .object, true))
-      } else if document.bytes[left.range] != other.document.bytes[right.range] {
+      } else if !Self.areSame(left.range, text.span, right.range, otherText.span) {
         guard !isName else { return nil }
         differences.append(
           (
@@ -32,5 +33,15 @@ extension JSONValue {
       }
     }
     return differences
+  }
+
+  private static func areSame(
+    _ left: Range<Int>, _ leftText: Span<UInt8>, _ right: Range<Int>, _ rightText: Span<UInt8>
+  ) -> Bool {
+    guard left.count == right.count else { return false }
+    for offset in 0..<left.count where leftText[left.lowerBound + offset] != rightText[right.lowerBound + offset] {
+      return false
+    }
+    return true
   }
 }

@@ -49,12 +49,23 @@ public struct JSONWriter: Sendable {
   public mutating func string(_ value: String) {
     separate()
     bytes.append(UInt8(ascii: "\""))
-    if value.utf8.allSatisfy({ $0 >= 0x20 && $0 < 0x7F && $0 != 0x22 && $0 != 0x5C }) {
+    if Self.isPlain(value.utf8Span.span) {
       bytes.append(contentsOf: value.utf8)
     } else {
       for scalar in value.unicodeScalars { escape(scalar) }
     }
     bytes.append(UInt8(ascii: "\""))
+  }
+
+  /// Whether all of it stands in JSON as it is: ASCII that prints, but no quote and no backslash.
+  private static func isPlain(_ text: Span<UInt8>) -> Bool {
+    for index in text.indices {
+      switch text[index] {
+      case 0x20...0x21, 0x23...0x5B, 0x5D...0x7E: continue
+      default: return false
+      }
+    }
+    return true
   }
 
   private mutating func escape(_ scalar: Unicode.Scalar) {

@@ -9,7 +9,7 @@ struct Parser {
 
   init(limits: JSONDocument.Limits, expecting count: Int) {
     self.limits = limits
-    tape.reserveCapacity(min(limits.values, count / 12 + 8))
+    tape.reserveCapacity(min(limits.values, count / 8 + 8))
     open.reserveCapacity(16)
   }
 
@@ -157,9 +157,10 @@ struct Parser {
 // MARK: - Strings
 
 extension Parser {
-  /// Eight bytes at a time: whether one of them is a quote, a backslash, a control character or not ASCII.
+  /// How many of eight bytes, in the order of the text, come before the first that is a quote, a backslash, a control
+  /// character or not ASCII; eight if none is.
   @inline(__always)
-  private static func needsAttention(_ word: UInt64) -> Bool {
+  private static func plainCount(_ word: UInt64) -> Int {
     let ones: UInt64 = 0x0101_0101_0101_0101
     let tops: UInt64 = 0x8080_8080_8080_8080
     let quote = word ^ (ones &* 0x22)
@@ -167,7 +168,8 @@ extension Parser {
     let hasQuote = (quote &- ones) & ~quote
     let hasBackslash = (backslash &- ones) & ~backslash
     let hasControl = (word &- ones &* 0x20) & ~word
-    return (hasQuote | hasBackslash | hasControl | word) & tops != 0
+    // A borrow can only mark bytes behind one that is marked rightly, so the first mark is right.
+    return ((hasQuote | hasBackslash | hasControl | word) & tops).trailingZeroBitCount >> 3
   }
 
   fileprivate mutating func string(_ text: Span<UInt8>) throws(JSONError) {
@@ -179,8 +181,9 @@ extension Parser {
       // Checked against the bounds by RawSpan; any eight bytes are a valid UInt64.
       while position + 8 <= raw.byteCount {
         let word = unsafe raw.unsafeLoadUnaligned(fromByteOffset: position, as: UInt64.self)
-        if Self.needsAttention(word) { break }
-        position += 8
+        let count = Self.plainCount(UInt64(littleEndian: word))
+        position += count
+        if count < 8 { break }
       }
       let byte = try current(text)
       switch byte {

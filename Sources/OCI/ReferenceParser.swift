@@ -56,7 +56,7 @@ struct ReferenceParser {
       default: throw ReferenceError(at: offset, "expected printable ASCII, found \(found(at: offset))")
       }
     }
-    for offset in text.indices where text[offset...].starts(with: "://".utf8) {
+    for offset in text.indices where text[offset] == UInt8(ascii: ":") && text[offset...].starts(with: "://".utf8) {
       throw ReferenceError(at: offset, "an image reference has no URL scheme; it starts with the registry's host")
     }
     if text.count == 64, text.allSatisfy(isHexadecimal) {

@@ -2,12 +2,11 @@
 public enum Hex {
   /// The bytes as lower-case hexadecimal digits.
   public static func encode(_ bytes: some Collection<UInt8>) -> String {
-    let digits: [UInt8] = Array("0123456789abcdef".utf8)
-    return String(unsafeUninitializedCapacity: bytes.count * 2) { buffer in
+    String(unsafeUninitializedCapacity: bytes.count * 2) { buffer in
       var position = 0
       for byte in bytes {
-        buffer[position] = digits[Int(byte >> 4)]
-        buffer[position + 1] = digits[Int(byte & 15)]
+        buffer[position] = digit(byte >> 4)
+        buffer[position + 1] = digit(byte & 15)
         position += 2
       }
       return position
@@ -26,6 +25,8 @@ public enum Hex {
     }
     return bytes
   }
+
+  private static func digit(_ value: UInt8) -> UInt8 { value < 10 ? value + 0x30 : value + 0x57 }
 
   private static func value(_ digit: UInt8) -> UInt8? {
     switch digit {

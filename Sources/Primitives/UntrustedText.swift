@@ -5,7 +5,7 @@ extension String {
   /// what does not print is written as `\u{…}`, and what goes past `limit` characters is cut with an ellipsis.
   public func printable(limit: Int = 256) -> String {
     // Nearly all text is short ASCII that prints; looking up the category of each character costs far more than this.
-    if utf8.count <= limit, utf8.allSatisfy({ 0x20...0x7E ~= $0 }) { return self }
+    if utf8.count <= limit, utf8Span.span.isPrintableASCII { return self }
     var result = ""
     var count = 0
     for scalar in unicodeScalars {
@@ -18,6 +18,13 @@ extension String {
       count += 1
     }
     return result
+  }
+}
+
+extension Span<UInt8> {
+  fileprivate var isPrintableASCII: Bool {
+    for index in indices where !(0x20...0x7E ~= self[index]) { return false }
+    return true
   }
 }
 

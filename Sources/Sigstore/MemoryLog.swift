@@ -196,7 +196,7 @@ public final class MemoryLog: Sendable {
   }
 
   /// Takes in a DSSE signature as Rekor v1 does, by a key or certificate: the element of a bundle's `tlogEntries` (JSON).
-  func logEnvelope(
+  package func logEnvelope(
     payload: [UInt8], preAuthenticationEncoding: [UInt8], signature: [UInt8], verifierPEM: String, at time: UnixTime
   ) throws(KeyError) -> String {
     // Nobody has the JSON that was submitted afterwards: any bytes will do.

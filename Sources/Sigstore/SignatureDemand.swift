@@ -172,6 +172,7 @@ public struct SignatureDemand: Sendable, Hashable {
   }
 
   private func annotationObjection(_ signature: VerifiedSignature) -> CandidateRejection? {
+    if annotations.isEmpty { return nil }
     for (name, value) in annotations.sorted(by: { $0.key < $1.key }) {
       // By bytes: a dictionary takes two spellings for one name.
       let signed = signature.annotations.first { $0.key.isExactly(name) }?.value

@@ -90,7 +90,7 @@ struct SimpleSigning {
     let root = try Field(
       parsing: Array(timestampAnnotation.utf8), context: "its annotation \(MediaType.timestampAnnotation)")
     try root.allowOnly(["SignedRFC3161Timestamp"])
-    return [try root.member("SignedRFC3161Timestamp").bytes(atMost: 65_536)]
+    return [try root.member("SignedRFC3161Timestamp").standardBytes(atMost: 65_536)]
   }
 
   /// What the payload says beside the digest.
