@@ -290,6 +290,8 @@ import Testing
       SignatureDemand(keys: [trusted], requiresLog: false),
       SignatureDemand(keys: [trusted], identities: [identity], requiresLog: true),
       SignatureDemand(
+        keys: [trusted], identities: [IdentityMatcher(identity: .exact("a"), issuer: .exact("c"))], requiresLog: true),
+      SignatureDemand(
         keys: [trusted], identities: [IdentityMatcher(identity: .exact("b"), issuer: .exact("a"))], requiresLog: true),
       SignatureDemand(
         keys: [trusted],

@@ -80,7 +80,9 @@ struct IdentityDemandTests {
   }
 
   /// An image with a signature that is logged and, a little later, stamped.
-  func signedImage(by signer: PrivateKey, verifierPEM: String, annotations: [String: String] = [:]) throws -> Digest {
+  func signedImage(
+    in scene: Scene, by signer: PrivateKey, verifierPEM: String, annotations: [String: String] = [:]
+  ) throws -> Digest {
     let digest = scene.pushImage()
     let payload = ImageSignature.defaultPayload(dockerReference: scene.repository, digest: digest)
     let signature = try signer.sign(payload, scheme: .ecdsa(.sha256))
@@ -102,18 +104,20 @@ struct IdentityDemandTests {
     return digest
   }
 
-  func signedImage() throws -> Digest {
+  func signedImage(in scene: Scene) throws -> Digest {
     let signer = try PrivateKey(generating: .p256)
     let pem = try X509Certificate(der: sigstore.issue(sigstore.leaf(key: signer))).pem
-    return try signedImage(by: signer, verifierPEM: pem, annotations: [MediaType.certificateAnnotation: pem])
+    return try signedImage(in: scene, by: signer, verifierPEM: pem, annotations: [MediaType.certificateAnnotation: pem])
   }
 
   @Test func `each demand comes to its own verdict, whichever was judged just before`() async throws {
-    let digest = try signedImage()
-    let literal = "ghcr.io/team/app@\(digest)"
-    for first in try variations() {
-      for second in try variations() {
-        let one = await scene.verifier.verify(try first.request("ghcr.io/team/app:v1"), deadline: scene.deadline)
+    let variations = try variations()
+    for first in variations {
+      for second in variations {
+        // Afresh for each pair, so that it is the first one's facts and refusals that the second one meets.
+        let scene = Scene()
+        let literal = "ghcr.io/team/app@\(try signedImage(in: scene))"
+        let one = await scene.verifier.verify(try first.request(literal), deadline: scene.deadline)
         #expect(one.code == first.code, "\(first.name)")
         let known = scene.verifier.known(try second.request(literal))
         #expect(known == nil || second.code == nil, "\(second.name), known after \(first.name)")
@@ -124,7 +128,7 @@ struct IdentityDemandTests {
   }
 
   @Test func `a fact about a certificate is known to whoever trusts the same, and to nobody else`() async throws {
-    let digest = try signedImage()
+    let digest = try signedImage(in: scene)
     let variations = try variations()
     _ = await scene.verifier.verify(try variations[0].request("ghcr.io/team/app:v1"), deadline: scene.deadline)
     let known = try variations.filter { try scene.verifier.known($0.request("ghcr.io/team/app@\(digest)")) != nil }
@@ -135,7 +139,7 @@ struct IdentityDemandTests {
   func `times of a key's signature rest on the trust root, also where the log is known by its key`(
     isStampTrustedFirst: Bool
   ) async throws {
-    let digest = try signedImage(by: Keys.mine, verifierPEM: Keys.mine.publicKey.pem)
+    let digest = try signedImage(in: scene, by: Keys.mine, verifierPEM: Keys.mine.publicKey.pem)
     let key = TrustedKey(Keys.mine.publicKey, validity: Validity(start: nil, end: ForgedSigstore.now + 50))
     let demand = SignatureDemand(keys: [key], requiresLog: true, logKeys: [log.key.publicKey])
     let trusting = Variation(
