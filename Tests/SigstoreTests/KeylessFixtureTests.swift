@@ -19,7 +19,7 @@ struct KeylessFixtureTests {
 
   private func bytes(_ path: String) throws -> [UInt8] {
     let folder = try #require(ProcessInfo.processInfo.environment["PINSEAL_FIXTURES"])
-    return [UInt8](try Data(contentsOf: URL(fileURLWithPath: "\(folder)/\(path)")))
+    return try FileBytes.read("\(folder)/\(path)", maximumBytes: 8 << 20)
   }
 
   private func root(_ name: String) throws -> TrustedRoot {

@@ -87,7 +87,7 @@ enum Fixtures {
 
   static func bytes(_ path: String) throws -> [UInt8] {
     let folder = try #require(folder)
-    return [UInt8](try Data(contentsOf: URL(fileURLWithPath: "\(folder)/\(path)")))
+    return try FileBytes.read("\(folder)/\(path)", maximumBytes: 8 << 20)
   }
 
   static func names(under path: String) throws -> [String] {

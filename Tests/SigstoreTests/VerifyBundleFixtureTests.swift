@@ -51,7 +51,7 @@ struct VerifyBundleFixtureTests {
 
   private func bytes(_ path: String) throws -> [UInt8] {
     let folder = try #require(ProcessInfo.processInfo.environment["PINSEAL_FIXTURES"])
-    return [UInt8](try Data(contentsOf: URL(fileURLWithPath: "\(folder)/\(path)")))
+    return try FileBytes.read("\(folder)/\(path)", maximumBytes: 8 << 20)
   }
 
   private func trust() throws -> TrustedRoot {
