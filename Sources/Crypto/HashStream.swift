@@ -7,7 +7,8 @@ public struct HashStream: ~Copyable {
 
   /// The hash of nothing yet.
   public init(_ algorithm: HashAlgorithm) {
-    // As in `HashAlgorithm.hash`: only an OpenSSL without SHA-2, or the end of memory, ends here.
+    // Here and below as in `HashAlgorithm.hash`: no input leads to a failure, only an OpenSSL without SHA-2 or the end of
+    // memory; and a hash that is not one must not be handed on.
     guard let context = EVP_MD_CTX_new(),
       EVP_DigestInit_ex(context, OpenSSLContext.shared.digest(algorithm), nil) == 1
     else { fatalError("OpenSSL cannot begin \(algorithm.rawValue): \(takeOpenSSLError())") }
