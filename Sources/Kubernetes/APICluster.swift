@@ -34,7 +34,7 @@ public final class APICluster: Cluster {
     _ connection: Connection, options: Options,
     make: @escaping HTTPFactory = { configuration throws(HTTPClientError) in try HTTPClient(configuration) }
   ) throws(ClusterError) {
-    reader = APIReader(transport: try APITransport(connection, make: make))
+    reader = APIReader(client: APIClient(transport: try APITransport(connection, make: make)))
     self.options = options
   }
 
@@ -85,8 +85,8 @@ public final class APICluster: Cluster {
   /// not ready is not asked, and so would not notice that it is back.
   public func notReadyReason() -> String? {
     do throws(ClusterError) {
-      if case .file(let file) = reader.transport.connection.token, let failure = file.failure { return failure }
-      _ = try reader.transport.connection.token.current()
+      if case .file(let file) = reader.client.connection.token, let failure = file.failure { return failure }
+      _ = try reader.client.connection.token.current()
       return nil
     } catch {
       return error.description
@@ -106,7 +106,7 @@ public final class APICluster: Cluster {
     }
     guard let answer else {
       throw ClusterError(
-        .unavailable, "\(id): \(reader.transport.connection.server.url) did not answer in the time that was left")
+        .unavailable, "\(id): \(reader.client.connection.server.url) did not answer in the time that was left")
     }
     return try answer.get()
   }

@@ -28,6 +28,10 @@ public struct ClusterError: Error, Sendable, CustomStringConvertible {
     case unavailable
     /// A name, configuration or answer that cannot be right.
     case invalid
+    /// Somebody else changed the object meanwhile. Reading it again and writing again may help.
+    case conflict
+    /// The state that a watch would go on from is no longer kept: list again.
+    case expired
   }
 
   /// What kind of fault it is.

@@ -1,0 +1,88 @@
+/// Who is told about each decision on a StatefulSet, after it was made. Called on an event loop: it must not wait.
+public protocol AdmissionObserver: Sendable {
+  /// A review was judged. Not called for what passes without being a StatefulSet's CREATE or UPDATE (DELETE, subresources,
+  /// objects being deleted, malformed bodies).
+  func decided(_ report: AdmissionReport)
+}
+
+/// What was decided about a StatefulSet, for those who tell others: Events, conditions.
+public struct AdmissionReport: Sendable {
+  /// The object that owns the StatefulSet and controls it (`ownerReferences` with `controller: true`).
+  public struct Owner: Sendable, Hashable {
+    /// As `openbao.org/v1alpha1`.
+    public let apiVersion: String
+    /// As `OpenBaoCluster`.
+    public let kind: String
+    /// Its name, in the namespace of the StatefulSet.
+    public let name: String
+    /// Its `metadata.uid`.
+    public let uid: String
+
+    /// An owner of these parts.
+    public init(apiVersion: String, kind: String, name: String, uid: String) {
+      self.apiVersion = apiVersion
+      self.kind = kind
+      self.name = name
+      self.uid = uid
+    }
+  }
+
+  /// An image that was verified.
+  public struct Image: Sendable, Hashable {
+    /// `container db`.
+    public let place: String
+    /// As the object named it.
+    public let from: String
+    /// As it is stored, with its digest.
+    public let to: String
+    /// The short fingerprint of the key, or the identity.
+    public let signer: String
+
+    /// An image of these parts.
+    public init(place: String, from: String, to: String, signer: String) {
+      self.place = place
+      self.from = from
+      self.to = to
+      self.signer = signer
+    }
+  }
+
+  /// Which endpoint was asked.
+  public var endpoint: Endpoint
+  /// What it came to.
+  public var decision: AdmissionAnswer.Decision
+  /// Whether nothing may be written because of this review.
+  public var isDryRun: Bool
+  /// The namespace; a valid DNS label.
+  public var namespace: String
+  /// The StatefulSet's name, as the request has it: at most 253 bytes, otherwise unchecked. Empty for a CREATE with
+  /// `generateName`.
+  public var name: String
+  /// `metadata.uid` of the stored object: nil for a CREATE.
+  public var uid: String?
+  /// The controlling owner, if any.
+  public var owner: Owner?
+  /// Whether the stored object's status says Degraded=True with reason ImageVerificationFailed.
+  public var isDegraded: Bool
+  /// Whether an image string differs from the stored object's, or there is no stored object.
+  public var changesImages: Bool
+  /// The refusal as kubectl shows it, or what was let through though it was not verified; nil if there is nothing to say.
+  public var message: String?
+  /// The images that were verified.
+  public var verified: [Image]
+
+  /// A report without owner, message and images.
+  public init(
+    endpoint: Endpoint, decision: AdmissionAnswer.Decision, namespace: String, name: String, uid: String? = nil
+  ) {
+    self.endpoint = endpoint
+    self.decision = decision
+    isDryRun = false
+    self.namespace = namespace
+    self.name = name
+    self.uid = uid
+    isDegraded = false
+    changesImages = false
+    verified = []
+  }
+}
