@@ -76,7 +76,11 @@ package final class Balancer: Sendable {
       for (source, sink) in [(client, server), (server, client)] {
         Thread.detachNewThread { [self] in
           copy(source, sink)
-          guard remaining.with({ $0 -= 1; return $0 }) == 0 else { return }
+          let left = remaining.with { remaining in
+            remaining -= 1
+            return remaining
+          }
+          guard left == 0 else { return }
           state.with {
             $0.links[client] = nil
             Glibc.close(client)
