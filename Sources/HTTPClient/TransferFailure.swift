@@ -11,6 +11,12 @@ extension Transfer {
     return .success(HTTPResponse(status: status, headers: reader.headers, body: reader.body))
   }
 
+  /// What to say when the deadline has passed.
+  func lateness(_ handle: UnsafeMutableRawPointer) -> String {
+    guard let stream, reader.hasHeader else { return "timed out \(step(handle))" }
+    return "timed out: nothing came for \(stream.silence) (\(streamedBytes) bytes of body before)"
+  }
+
   /// How far the exchange got, for a message about its having been given up.
   func step(_ handle: UnsafeMutableRawPointer) -> String {
     func isPast(_ info: CURLINFO) -> Bool {
@@ -18,14 +24,14 @@ extension Transfer {
       pinseal_curl_get_offset(handle, info, &microseconds)
       return microseconds > 0
     }
-    if reader.hasHeader { return "reading the answer's body (\(reader.body.count) bytes came)" }
+    if reader.hasHeader { return "reading the answer's body (\(stream == nil ? reader.body.count : streamedBytes) bytes came)" }
     if isPast(CURLINFO_PRETRANSFER_TIME_T) { return "waiting for the answer" }
     if isPast(CURLINFO_CONNECT_TIME_T) { return url.isSecure ? "negotiating TLS" : "sending the request" }
     if isPast(CURLINFO_NAMELOOKUP_TIME_T) { return "connecting" }
     return "resolving the name"
   }
 
-  private func failure(_ code: CURLcode, _ handle: UnsafeMutableRawPointer) -> HTTPClientError {
+  func failure(_ code: CURLcode, _ handle: UnsafeMutableRawPointer) -> HTTPClientError {
     func error(_ code: HTTPClientError.Code, _ reason: String) -> HTTPClientError {
       HTTPClientError(code: code, description: "\(url.authority): \(reason)")
     }
