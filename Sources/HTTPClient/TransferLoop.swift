@@ -135,9 +135,11 @@ final class TransferLoop: @unchecked Sendable {
       }
       for transfer in work.submitted {
         alarm.note(transfer.deadline)
-        if transfer.stream == nil { line.join(transfer) } else { beginStream(transfer) }
+        if transfer.stream == nil { line.join(transfer) }
       }
       for id in work.cancelled { giveUp(id, .cancelled) { _ in "the request was cancelled" } }
+      // After the places of those that were closed before have come free.
+      for transfer in work.submitted where transfer.stream != nil { beginStream(transfer) }
       for id in work.resumed { resume(id) }
       if work.isStopping { break }
       while let transfer = line.next() { begin(transfer) }
