@@ -112,7 +112,7 @@ extension Transfer {
   /// Sets every option of a handle that is as good as new.
   func configure(
     _ handle: UnsafeMutableRawPointer, trust: TrustMaterial, connectTimeout: Duration, userAgent: String,
-    assumesHTTP2: Bool, pinnedNames: UnsafeMutablePointer<curl_slist>?
+    pinnedNames: UnsafeMutablePointer<curl_slist>?
   ) -> CURLcode {
     var options = OptionSetter(handle: handle)
     let context = Unmanaged.passUnretained(self).toOpaque()
@@ -122,8 +122,7 @@ extension Transfer {
     options.check(pinseal_curl_set_quick_exit(handle))
     options.set(CURLOPT_FOLLOWLOCATION, 0)
     options.set(CURLOPT_PATH_AS_IS, 1)
-    options.set(
-      CURLOPT_HTTP_VERSION, Int(assumesHTTP2 ? CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE : CURL_HTTP_VERSION_2TLS))
+    options.set(CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_2TLS))
     options.set(CURLOPT_HTTP_CONTENT_DECODING, 0)
     options.set(CURLOPT_NETRC, 0)
     // A peer that has died is noticed although nobody sends anything.
@@ -133,7 +132,7 @@ extension Transfer {
     if stream != nil {
       options.set(CURLOPT_BUFFERSIZE, Self.streamBufferBytes)
       // To wait for a connection that may turn out to speak HTTP/2, and be one of its many streams. Without TLS none does.
-      if url.isSecure || assumesHTTP2 { options.set(CURLOPT_PIPEWAIT, 1) }
+      if url.isSecure { options.set(CURLOPT_PIPEWAIT, 1) }
     }
     options.set(CURLOPT_CONNECTTIMEOUT_MS, max(1, min(connectTimeout.milliseconds, Int(Int32.max))))
     options.set(CURLOPT_ERRORBUFFER, pointer: errorText)
