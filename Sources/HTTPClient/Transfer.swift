@@ -32,6 +32,9 @@ final class Transfer: @unchecked Sendable {
   var continuation: Continuation?
   var reader: ResponseReader
   private(set) var streamedBytes = 0
+  private(set) var isPaused = false
+  /// Of a stream: what libcurl keeps while it waits for its reader, as far as it is counted.
+  var keptBytes = 0
   var refusedPlace: LocalPlace?
   /// The loop's, while the transfer is under way.
   var room: ResponseRoom?
@@ -73,6 +76,8 @@ final class Transfer: @unchecked Sendable {
   func readBody(_ bytes: UnsafeRawBufferPointer) -> Taken {
     guard let stream else { return collect(bytes) ? .all : .never }
     let isTaken = stream.pipe.write(bytes)
+    isPaused = !isTaken
+    if isPaused { room?.paused.insert(id) }
     // A peer that waits for the reader is not silent.
     setDeadline(isTaken ? .after(stream.silence) : Deadline(nanoseconds: .max))
     if isTaken { streamedBytes &+= bytes.count }
@@ -81,6 +86,7 @@ final class Transfer: @unchecked Sendable {
 
   /// The reader has made room.
   func willResume() {
+    isPaused = false
     if let stream { setDeadline(.after(stream.silence)) }
   }
 
@@ -92,8 +98,7 @@ final class Transfer: @unchecked Sendable {
   private func collect(_ bytes: UnsafeRawBufferPointer) -> Bool {
     guard reader.readBody(bytes) else { return false }
     guard let room, !room.take(bytes.count, total: reader.body.count) else { return true }
-    reader.giveUp(
-      .connectionLost, "given up: the answers of all servers together have more than \(room.limit) bytes now")
+    reader.giveUp(.connectionLost, room.overflow)
     return false
   }
 

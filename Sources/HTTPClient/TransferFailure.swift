@@ -34,6 +34,14 @@ extension Transfer {
     return connects > 0 ? .onNewConnection : .settled
   }
 
+  /// What libcurl has read of a stream that waits for its reader and could not hand over.
+  func kept(_ handle: UnsafeMutableRawPointer) -> Int {
+    guard isPaused else { return 0 }
+    var read: curl_off_t = 0
+    pinseal_curl_get_offset(handle, CURLINFO_SIZE_DOWNLOAD_T, &read)
+    return max(0, Int(read) - streamedBytes)
+  }
+
   private func isPast(_ info: CURLINFO, _ handle: UnsafeMutableRawPointer) -> Bool {
     var microseconds: curl_off_t = 0
     pinseal_curl_get_offset(handle, info, &microseconds)

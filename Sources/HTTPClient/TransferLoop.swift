@@ -143,6 +143,7 @@ final class TransferLoop: @unchecked Sendable {
       var running: Int32 = 0
       let performed = curl_multi_perform(multi, &running)
       collect()
+      countKept()
       if let look = streams.review({ id in active[id].map { $0.transfer.place($0.handle) } }) { alarm.note(look) }
       expire()
       if performed != CURLM_OK {
@@ -222,6 +223,17 @@ final class TransferLoop: @unchecked Sendable {
     }
   }
 
+  private func countKept() {
+    for id in room.paused {
+      guard let (handle, transfer) = active[id].map({ ($0.handle, $0.transfer) }) else { continue }
+      let kept = transfer.kept(handle)
+      let fits = room.take(kept - transfer.keptBytes, total: kept)
+      transfer.keptBytes = kept
+      if !transfer.isPaused { room.paused.remove(id) }
+      if !fits { giveUp(id, .connectionLost) { _ in room.overflow } }
+    }
+  }
+
   private func expire() {
     guard alarm.earliest.hasPassed else { return }
     let now = Deadline.now
@@ -253,9 +265,12 @@ final class TransferLoop: @unchecked Sendable {
   private func release(_ entry: Active) {
     active[entry.transfer.id] = nil
     leave(entry.transfer)
-    room.giveBack(entry.transfer.reader.body.count)
+    room.giveBack(entry.transfer.reader.body.count + entry.transfer.keptBytes)
+    room.paused.remove(entry.transfer.id)
     curl_multi_remove_handle(multi, entry.handle)
-    guard entry.transfer.stream == nil, idle.count < Self.maximumIdleHandles else { return curl_easy_cleanup(entry.handle) }
+    guard entry.transfer.stream == nil, idle.count < Self.maximumIdleHandles else {
+      return curl_easy_cleanup(entry.handle)
+    }
     curl_easy_reset(entry.handle)
     idle.append(entry.handle)
   }

@@ -54,8 +54,38 @@ import Testing
   }
 
   @Test func `a stream that nobody reads does not hold up the others on its connection`() async throws {
+    let server = try flooding()
+    let client = try client()
+    let unread = try await open(client, server.server)
+    for _ in 0..<20 {
+      let stream = try await open(client, server.server)
+      #expect(try await rest(stream) == Array("abc".utf8))
+    }
+    let response = try await client.send(HTTPRequest(url: server.server.url), deadline: .after(.seconds(10)))
+    #expect(response.body == Array("abc".utf8))
+    #expect(server.server.connectionCount == 1)
+    #expect(try await rest(unread).count == 256 << 14 + 3)
+  }
+
+  @Test func `what libcurl reads of a stream that nobody reads counts among the answers`() async throws {
+    let server = try flooding()
+    let client = try client { $0.maximumBufferedBytes = 1 << 20 }
+    let unread = try await open(client, server.server, silence: .seconds(5))
+    for _ in 0..<20 {
+      let stream = try await open(client, server.server)
+      #expect(try await rest(stream) == Array("abc".utf8))
+    }
+    var count = 0
+    let given = await failure { while let piece = try await unread.next() { count += piece.count } }
+    #expect(given?.code == .connectionLost)
+    #expect(given?.description.hasSuffix("together have more than 1048576 bytes now") == true)
+    #expect(count < 300 << 10)
+  }
+
+  /// Sends 4 MiB to the first that asks, and `abc` to everybody.
+  private func flooding() throws -> FrameServer {
     let asked = Locked(0)
-    let server = try FrameServer { connection, event in
+    return try FrameServer { connection, event in
       if case .request(let stream) = event {
         connection.sendHeaders(stream)
         let isFirst = asked.withLock { asked in
@@ -69,15 +99,5 @@ import Testing
       }
       return true
     }
-    let client = try client()
-    let unread = try await open(client, server.server)
-    for _ in 0..<20 {
-      let stream = try await open(client, server.server)
-      #expect(try await rest(stream) == Array("abc".utf8))
-    }
-    let response = try await client.send(HTTPRequest(url: server.server.url), deadline: .after(.seconds(10)))
-    #expect(response.body == Array("abc".utf8))
-    #expect(server.server.connectionCount == 1)
-    #expect(try await rest(unread).count == 256 << 14 + 3)
   }
 }
