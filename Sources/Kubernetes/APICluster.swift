@@ -40,10 +40,10 @@ public final class APICluster: Cluster {
   init(
     _ connection: Connection, options: Options, pace: WatchPace = WatchPace(), limits: WatchLimits = WatchLimits(),
     bounds: WatchedObjects.Bounds = WatchedObjects.Bounds(),
+    make: @escaping HTTPFactory = { configuration throws(HTTPClientError) in try HTTPClient(configuration) },
     makeStreaming: @escaping StreamingFactory = { configuration throws(HTTPClientError) in
       try HTTPClient(configuration)
-    },
-    make: @escaping HTTPFactory = { configuration throws(HTTPClientError) in try HTTPClient(configuration) }
+    }
   ) throws(ClusterError) {
     let client = APIClient(transport: try APITransport(connection, make: make, makeStreaming: makeStreaming))
     reader = APIReader(client: client)
