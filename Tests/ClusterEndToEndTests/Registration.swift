@@ -37,7 +37,7 @@ enum Registration {
     kind: ClusterRole
     metadata: {name: pinseal}
     rules:
-    - {apiGroups: [""], resources: [namespaces, secrets, configmaps], verbs: [get]}
+    - {apiGroups: [""], resources: [namespaces, secrets, configmaps], verbs: [get, list, watch]}
     ---
     apiVersion: rbac.authorization.k8s.io/v1
     kind: ClusterRoleBinding
