@@ -128,7 +128,7 @@ def check_rbac(where, rendered, values):
         for rule in role["rules"]:
             text = f"{where}: {kind} {namespace or ''}/{name}: {rule}"
             expect("*" not in json.dumps(rule), f"{text}: holds a *")
-            expect(rule["verbs"] == ["get"] and rule["apiGroups"] == [""], f"{text}: more than to get core objects")
+            expect(rule["verbs"] == ["get", "list", "watch"] and rule["apiGroups"] == [""], f"{text}: more than to see core objects")
             expect(set(rule["resources"]) <= {"namespaces", "secrets", "configmaps"}, f"{text}: unexpected resources")
             if set(rule["resources"]) & {"secrets", "configmaps"}:
                 expect(rbac["clusterWide"] if kind == "ClusterRole" else namespace in readable, f"{text}: not asked for")

@@ -1,6 +1,7 @@
 import Admission
 import Crypto
 import HTTPServer
+import Kubernetes
 import Metrics
 import Primitives
 import Sigstore
@@ -17,6 +18,7 @@ struct WebhookMetrics: Sendable {
   private let durations: [Endpoint: [Bool: Timer]]
   private let cache: CacheCounters
   private let signers: SignerMetrics
+  private let watches: [String: WatchMetrics]
   private let openConnections: Gauge
   private let certificateExpiry: Gauge
   private let handshakeFailures: Delta
@@ -38,6 +40,10 @@ struct WebhookMetrics: Sendable {
     "pinseal_trust_root_age_seconds": "Seconds since the trust root in force was last known to be the present one.",
     "pinseal_trust_root_expires_seconds":
       "When the trust root in force stops vouching for new signatures, in seconds since 1970; 0 if it has no end.",
+    "pinseal_watch_age_seconds":
+      "Seconds since the last sign of life of the watch of the cluster that has been silent for longest.",
+    "pinseal_watch_restarts_total": "Times that a watch of the cluster broke and was begun again.",
+    "pinseal_watched_objects": "Objects of the cluster that watches keep in memory.",
     "pinseal_open_connections": "Connections of the webhook port.",
     "pinseal_certificate_not_after_seconds": "When the serving certificate expires, in seconds since 1970.",
     "pinseal_tls_handshake_failures_total": "TLS handshakes that failed.",
@@ -83,6 +89,8 @@ struct WebhookMetrics: Sendable {
       joined: Delta(counter("pinseal_verifications_joined_total")),
       entries: Gauge(label: "pinseal_fact_cache_entries", factory: registry))
     signers = SignerMetrics(registry)
+    watches = Dictionary(
+      uniqueKeysWithValues: ["namespaces", "secrets", "configmaps"].map { ($0, WatchMetrics($0, registry)) })
     openConnections = Gauge(label: "pinseal_open_connections", factory: registry)
     certificateExpiry = Gauge(label: "pinseal_certificate_not_after_seconds", factory: registry)
     handshakeFailures = Delta(counter("pinseal_tls_handshake_failures_total"))
@@ -105,12 +113,14 @@ struct WebhookMetrics: Sendable {
 
   /// The text of `/metrics`, with what others count brought up to date.
   func exposition(
-    server: Server.Statistics?, verifier: ImageVerifier.Statistics, trust: TrustStatus
+    server: Server.Statistics?, verifier: ImageVerifier.Statistics, trust: TrustStatus,
+    cluster: ClusterStatus
   ) -> [UInt8] {
     let source = [("source", trust.source)]
     Gauge(label: "pinseal_trust_root_age_seconds", dimensions: source, factory: registry).record(trust.age ?? 0)
     Gauge(label: "pinseal_trust_root_expires_seconds", dimensions: source, factory: registry)
       .record(trust.expiresAt ?? 0)
+    for status in cluster.watches { watches[status.name]?.update(status) }
     cache.hits.update(to: verifier.hits)
     cache.misses.update(to: verifier.misses)
     cache.joined.update(to: verifier.joined)
@@ -122,6 +132,26 @@ struct WebhookMetrics: Sendable {
       reloads.update(to: server.certificateReloads)
     }
     return registry.exposition()
+  }
+}
+
+/// How the watches of one kind of object stand; 0 where there is none.
+private struct WatchMetrics: Sendable {
+  private let age: Gauge
+  private let objects: Gauge
+  private let restarts: Delta
+
+  init(_ name: String, _ registry: PrometheusRegistry) {
+    let dimensions = [("watch", name)]
+    age = Gauge(label: "pinseal_watch_age_seconds", dimensions: dimensions, factory: registry)
+    objects = Gauge(label: "pinseal_watched_objects", dimensions: dimensions, factory: registry)
+    restarts = Delta(Counter(label: "pinseal_watch_restarts_total", dimensions: dimensions, factory: registry))
+  }
+
+  func update(_ watches: ClusterStatus.Watches) {
+    age.record(Double(watches.age?.milliseconds ?? 0) / 1000)
+    objects.record(watches.objects)
+    restarts.update(to: watches.breaks)
   }
 }
 

@@ -123,7 +123,7 @@ struct Serve: AsyncParsableCommand {
       configuration.logLookup = RekorLookup(http: client)
     }
     return [
-      keeper, try WebhookService(configuration, cluster: cluster, registry: registry, logger: logger),
+      ClusterService(cluster), keeper, try WebhookService(configuration, cluster: cluster, registry: registry, logger: logger),
     ]
   }
 
