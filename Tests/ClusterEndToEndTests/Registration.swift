@@ -30,6 +30,8 @@ enum Registration {
     metadata: {name: pinseal}
     rules:
     - {apiGroups: [""], resources: [namespaces, secrets, configmaps], verbs: [get]}
+    - {apiGroups: [events.k8s.io], resources: [events], verbs: [create, patch]}
+    - {apiGroups: [apps], resources: [statefulsets], verbs: [get]}
     ---
     apiVersion: rbac.authorization.k8s.io/v1
     kind: ClusterRoleBinding
