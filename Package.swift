@@ -72,7 +72,7 @@ let package = Package(
 
     // Decisions.
     module("Policy", ["Sigstore", "Crypto", "Primitives"], safe),
-    module("Verification", ["OCI", "Sigstore", "HTTPClient", "Crypto", "JSON", "Primitives", log], safe),
+    module("Verification", ["OCI", "Sigstore", "HTTPClient", "Crypto", "JSON", "Primitives"], safe),
     module("Admission", ["Policy", "Verification", "Sigstore", "Crypto", "JSON", "Primitives", log], safe),
 
     // Wiring.

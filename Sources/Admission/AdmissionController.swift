@@ -102,13 +102,19 @@ public struct AdmissionController: Sendable {
   let verifier: any ImageVerifying
   let options: Options
   let logger: Logger
+  let observer: (any AdmissionObserver)?
 
-  /// A controller that asks `policies` and `verifier`, and writes one line a decision to `logger`.
-  public init(policies: any PolicySource, verifier: any ImageVerifying, options: Options = .init(), logger: Logger) {
+  /// A controller that asks `policies` and `verifier`, writes one line a decision to `logger`, and tells `observer` what
+  /// became of StatefulSets.
+  public init(
+    policies: any PolicySource, verifier: any ImageVerifying, options: Options = .init(), logger: Logger,
+    observer: (any AdmissionObserver)? = nil
+  ) {
     self.policies = policies
     self.verifier = verifier
     self.options = options
     self.logger = logger
+    self.observer = observer
   }
 
   /// Judges one review; `query` is that of the URL, undecoded. Answered at once where everything is known.
@@ -132,9 +138,9 @@ public struct AdmissionController: Sendable {
       }
     }
     switch begin(subject, under: policy) {
-    case .decided(let outcome): return .now(conclude(outcome, of: subject))
+    case .decided(let outcome): return .now(concludeJudged(outcome, of: subject))
     case .open(let judgement):
-      return .later { conclude(await finish(judgement, deadline: deadline), of: subject) }
+      return .later { concludeJudged(await finish(judgement, deadline: deadline), of: subject) }
     }
   }
 
@@ -147,8 +153,8 @@ public struct AdmissionController: Sendable {
 
   private func decide(_ subject: Case, under policy: NamespacePolicy, deadline: Deadline) async -> AdmissionAnswer {
     switch begin(subject, under: policy) {
-    case .decided(let outcome): conclude(outcome, of: subject)
-    case .open(let judgement): conclude(await finish(judgement, deadline: deadline), of: subject)
+    case .decided(let outcome): concludeJudged(outcome, of: subject)
+    case .open(let judgement): concludeJudged(await finish(judgement, deadline: deadline), of: subject)
     }
   }
 

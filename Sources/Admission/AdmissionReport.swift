@@ -1,6 +1,6 @@
 /// Who is told about each decision on a StatefulSet, after it was made. Called on an event loop: it must not wait.
 public protocol AdmissionObserver: Sendable {
-  /// A review was judged. Not called for what passes without being a StatefulSet's CREATE or UPDATE (DELETE, subresources,
+  /// A review was judged under the namespace's policy, `skipped` included. Not called for what passes without being a StatefulSet's CREATE or UPDATE (DELETE, subresources,
   /// objects being deleted, malformed bodies).
   func decided(_ report: AdmissionReport)
 }
@@ -64,7 +64,8 @@ public struct AdmissionReport: Sendable {
   public var owner: Owner?
   /// Whether the stored object's status says Degraded=True with reason ImageVerificationFailed.
   public var isDegraded: Bool
-  /// Whether an image string differs from the stored object's, or there is no stored object.
+  /// Whether an image, as it will be stored, is not in the stored object under the same name, or there is no stored object.
+  /// False where nobody looked at the images (`skipped`).
   public var changesImages: Bool
   /// The refusal as kubectl shows it, or what was let through though it was not verified; nil if there is nothing to say.
   public var message: String?

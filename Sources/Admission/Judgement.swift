@@ -97,6 +97,7 @@ struct Judgement: Sendable {
   /// What follows once every image has its finding.
   func outcome() -> Outcome {
     var outcome = Outcome(decision: .passed)
+    outcome.warning = policy.warning
     let keepsTemplate = images.contains(where: \.hasFailed) && workload.keepsTemplate()
     var replacements: [JSONPatch.Replacement] = []
     for image in images {

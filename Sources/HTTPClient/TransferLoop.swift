@@ -11,6 +11,7 @@ final class TransferLoop: @unchecked Sendable {
   private struct Inbox: Sendable {
     var submitted: [Transfer] = []
     var cancelled: [UInt64] = []
+    var resumed: [UInt64] = []
     var isStopping = false
   }
 
@@ -27,6 +28,8 @@ final class TransferLoop: @unchecked Sendable {
   private let trust: TrustMaterial
   private let connectTimeout: Duration
   private let userAgent: String
+  private let assumesHTTP2: Bool
+  private let maximumStreams: Int
   private let pinnedNames: UnsafeMutablePointer<curl_slist>?
 
   // Of the loop's thread alone.
@@ -34,7 +37,8 @@ final class TransferLoop: @unchecked Sendable {
   private var line: TransferLine
   private let room: ResponseRoom
   private var idle: [UnsafeMutableRawPointer] = []
-  private var earliest = Deadline(nanoseconds: .max)
+  private let alarm = Alarm()
+  private var streamCount = 0
 
   init(_ configuration: HTTPClient.Configuration) throws(HTTPClientError) {
     guard Self.initialised == CURLE_OK, let multi = curl_multi_init() else {
@@ -49,12 +53,16 @@ final class TransferLoop: @unchecked Sendable {
     self.multi = multi
     connectTimeout = configuration.connectTimeout
     userAgent = configuration.userAgent
+    assumesHTTP2 = configuration.assumesHTTP2
+    maximumStreams = configuration.maximumStreams
     pinnedNames = configuration.pinnedNames.reduce(nil) { curl_slist_append($0, $1) ?? $0 }
     // libcurl's own bounds leave transfers waiting for seconds although connections are free (7.88), and without a
     // time-out: the queue is kept here.
     line = TransferLine(perHost: configuration.maximumConnectionsPerHost, inAll: configuration.maximumConnections)
     room = ResponseRoom(limit: max(0, configuration.maximumBufferedBytes))
     pinseal_curl_multi_set_long(multi, CURLMOPT_MAXCONNECTS, max(1, configuration.maximumConnections))
+    // As many on a connection as the server allows; libcurl itself would stop at 100.
+    pinseal_curl_multi_set_long(multi, CURLMOPT_MAX_CONCURRENT_STREAMS, max(100, configuration.maximumStreams))
   }
 
   deinit {
@@ -98,6 +106,12 @@ final class TransferLoop: @unchecked Sendable {
     curl_multi_wakeup(multi)
   }
 
+  /// Lets a stream go on that waited for its reader.
+  func resume(_ transfer: Transfer) {
+    inbox.withLock { $0.resumed.append(transfer.id) }
+    curl_multi_wakeup(multi)
+  }
+
   /// Gives all transfers up and ends the thread.
   func stop() {
     inbox.withLock { $0.isStopping = true }
@@ -117,12 +131,16 @@ final class TransferLoop: @unchecked Sendable {
         work = inbox
         inbox.submitted = []
         inbox.cancelled = []
+        inbox.resumed = []
       }
       for transfer in work.submitted {
-        line.join(transfer)
-        earliest = min(earliest, transfer.deadline)
+        alarm.note(transfer.deadline)
+        if transfer.stream == nil { line.join(transfer) }
       }
       for id in work.cancelled { giveUp(id, .cancelled) { _ in "the request was cancelled" } }
+      // After the places of those that were closed before have come free.
+      for transfer in work.submitted where transfer.stream != nil { beginStream(transfer) }
+      for id in work.resumed { resume(id) }
       if work.isStopping { break }
       while let transfer = line.next() { begin(transfer) }
       var running: Int32 = 0
@@ -133,7 +151,7 @@ final class TransferLoop: @unchecked Sendable {
         failAll(.connectionLost, "libcurl: \(String(cString: curl_multi_strerror(performed)))")
       }
       if line.hasNext { continue }
-      let wait = min(earliest.remaining, .seconds(60))
+      let wait = min(alarm.earliest.remaining, .seconds(60))
       // Rounded up: a millisecond early would spin.
       let polled = curl_multi_poll(multi, nil, 0, Int32(truncatingIfNeeded: wait.milliseconds + 1), nil)
       if polled != CURLM_OK { usleep(10_000) }
@@ -143,9 +161,34 @@ final class TransferLoop: @unchecked Sendable {
     idle = []
   }
 
+  private func beginStream(_ transfer: Transfer) {
+    guard streamCount < maximumStreams else {
+      return transfer.fail(
+        .cannotConnect, "not asked: \(streamCount) streams are open, and \(maximumStreams) are allowed")
+    }
+    streamCount += 1
+    begin(transfer)
+  }
+
+  private func resume(_ id: UInt64) {
+    guard let entry = active[id] else { return }
+    entry.transfer.willResume()
+    // What libcurl kept is handed over in this call.
+    let code = curl_easy_pause(entry.handle, CURLPAUSE_RECV_CONT)
+    guard code != CURLE_OK else { return }
+    let failure = entry.transfer.failure(code, entry.handle)
+    release(entry)
+    entry.transfer.complete(.failure(failure))
+  }
+
+  /// The transfer no longer counts.
+  private func leave(_ transfer: Transfer) {
+    if transfer.stream == nil { line.leave(transfer) } else { streamCount -= 1 }
+  }
+
   private func begin(_ transfer: Transfer) {
     func refuse(_ code: HTTPClientError.Code, _ reason: String) {
-      line.leave(transfer)
+      leave(transfer)
       transfer.fail(code, reason)
     }
     if transfer.isCancelled.load(ordering: .sequentiallyConsistent) {
@@ -153,12 +196,14 @@ final class TransferLoop: @unchecked Sendable {
     }
     guard let handle = idle.popLast() ?? curl_easy_init() else { return refuse(.protocolError, "out of memory") }
     let configured = transfer.configure(
-      handle, trust: trust, connectTimeout: connectTimeout, userAgent: userAgent, pinnedNames: pinnedNames)
+      handle, trust: trust, connectTimeout: connectTimeout, userAgent: userAgent,
+      assumesHTTP2: assumesHTTP2, pinnedNames: pinnedNames)
     guard configured == CURLE_OK else {
       curl_easy_cleanup(handle)
       return refuse(.invalidRequest, "libcurl: \(String(cString: curl_easy_strerror(configured)))")
     }
     transfer.room = room
+    transfer.alarm = alarm
     active[transfer.id] = Active(handle: handle, transfer: transfer)
     let added = curl_multi_add_handle(multi, handle)
     guard added == CURLM_OK else {
@@ -183,16 +228,16 @@ final class TransferLoop: @unchecked Sendable {
   }
 
   private func expire() {
-    guard earliest.hasPassed else { return }
+    guard alarm.earliest.hasPassed else { return }
     let now = Deadline.now
     for (id, entry) in active where entry.transfer.deadline <= now {
-      giveUp(id, .timedOut) { "timed out \($0.map(entry.transfer.step) ?? "")" }
+      giveUp(id, .timedOut) { $0.map(entry.transfer.lateness) ?? "timed out" }
     }
     for transfer in line.waiting where transfer.deadline <= now {
       giveUp(transfer.id, .timedOut) { _ in "timed out waiting for a free connection" }
     }
     let deadlines = active.values.map(\.transfer.deadline) + line.waiting.map(\.deadline)
-    earliest = deadlines.min() ?? Deadline(nanoseconds: .max)
+    alarm.set(deadlines.min())
   }
 
   private func giveUp(_ id: UInt64, _ code: HTTPClientError.Code, _ reason: (UnsafeMutableRawPointer?) -> String) {
@@ -212,7 +257,7 @@ final class TransferLoop: @unchecked Sendable {
   /// Takes the handle back; its connection stays in the multi handle's pool if it is still good.
   private func release(_ entry: Active) {
     active[entry.transfer.id] = nil
-    line.leave(entry.transfer)
+    leave(entry.transfer)
     room.giveBack(entry.transfer.reader.body.count)
     curl_multi_remove_handle(multi, entry.handle)
     guard idle.count < Self.maximumIdleHandles else { return curl_easy_cleanup(entry.handle) }

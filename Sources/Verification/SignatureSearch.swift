@@ -148,6 +148,9 @@ struct SignatureSearch: Sendable {
   }
 
   /// What the candidate is found to prove with a proof that a log gave when asked; nil if there is none.
+  ///
+  /// With what the log answered it is another candidate, and judged as one, from its form on: the only signature that is
+  /// read and verified twice, on purpose, so that an answer has no way of its own through the checks.
   private func lookedUp(_ candidate: SignatureCandidate) async throws(RegistryError) -> VerifiedSignature? {
     guard let logLookup, let proposal = LogProposal(candidate, demand: terms.demand, trust: terms.trust),
       lookups.take()
