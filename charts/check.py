@@ -509,6 +509,21 @@ def documented_values():
     return rows
 
 
+def check_image(chart):
+    """The chart and the image are of one version, and of one mind about user, program and ports."""
+    (program,) = re.findall(r'version: "([^"]+)"', program_text("pinseal/Pinseal.swift"))
+    about = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    expect(str(about["appVersion"]) == program, f"Chart.yaml: appVersion {about['appVersion']}, pinseal --version says {program}")
+    told = dict(re.findall(r"^(USER|EXPOSE|ENTRYPOINT) (.+)$", (CHARTS.parent / "scripts/image/Containerfile").read_text(), re.M))
+    pod = Rendered(render(chart, {})).one("Deployment")["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    security = pod["securityContext"]
+    expect(told["USER"] == f"{security['runAsUser']}:{security['runAsGroup']}", f"the image's user is {told['USER']}")
+    expect(json.loads(told["ENTRYPOINT"])[0].endswith("/" + container["command"][0]), f"the image runs {told['ENTRYPOINT']}")
+    ports = {str(port["containerPort"]) for port in container["ports"]}
+    expect(set(told["EXPOSE"].split()) == ports, f"the image tells of the ports {told['EXPOSE']}")
+
+
 def check_readme(write):
     path = CHART / "README.md"
     rows = ["| value | meaning | default |", "|---|---|---|"]
@@ -560,6 +575,7 @@ def main():
         check_schema(chart)
         check_options(options)
         check_guard(chart)
+        check_image(chart)
         check_golden(chart, cases, write)
         check_readme(write)
     for failure in failures:
