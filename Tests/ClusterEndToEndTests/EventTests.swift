@@ -59,6 +59,9 @@ extension ClusterTests {
     let described = try await environment.cluster.kubectl(["describe", "sts", "db", "-n", namespace]).checked().output
     #expect(described.contains("pinseal.dev/webhook") && described.contains("ImageVerificationFailed"), "\(described)")
     let listed = try await environment.cluster.kubectl(["get", "events", "-n", namespace]).checked().output
+    let metrics = try await environment.webhook.operations("metrics").body
+    #expect(metrics.contains("pinseal_events_total{outcome=\"created\"}"), "\(metrics)")
+    #expect(!metrics.contains("pinseal_events_total{outcome=\"created\"} 0\n"), "\(metrics)")
     #expect(listed.contains("namespace/\(namespace)") && listed.contains("statefulset/db"), "\(listed)")
   }
 
