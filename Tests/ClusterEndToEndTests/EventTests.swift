@@ -42,7 +42,7 @@ extension ClusterTests {
     #expect(verified.count == 1, "\(verified)")
     #expect(
       verified.first?.hasPrefix("StatefulSet/db Normal ") == true
-        && verified.first?.contains("\(environment.signed.tagged) pinned to \(environment.signed.pinned)") == true,
+        && verified.first?.contains("\(environment.signed.pinned), signed by SHA256:") == true,
       "\(verified)")
 
     // Three refusals of the same are one Event; applying what is stored is none.
@@ -59,6 +59,9 @@ extension ClusterTests {
     let described = try await environment.cluster.kubectl(["describe", "sts", "db", "-n", namespace]).checked().output
     #expect(described.contains("pinseal.dev/webhook") && described.contains("ImageVerificationFailed"), "\(described)")
     let listed = try await environment.cluster.kubectl(["get", "events", "-n", namespace]).checked().output
+    let metrics = try await environment.webhook.operations("metrics").body
+    #expect(metrics.contains("pinseal_events_total{outcome=\"created\"}"), "\(metrics)")
+    #expect(!metrics.contains("pinseal_events_total{outcome=\"created\"} 0\n"), "\(metrics)")
     #expect(listed.contains("namespace/\(namespace)") && listed.contains("statefulset/db"), "\(listed)")
   }
 
@@ -66,10 +69,10 @@ extension ClusterTests {
     let environment = try ClusterEnvironment.current()
     var annotations = Objects.verifying(environment.key.publicPEM)
     annotations["failure-policy"] = "Warn"
-    try await environment.makeNamespace("warned", annotations)
-    try await environment.apply(environment.unsigned.tagged, in: "warned").checked()
+    try await environment.makeNamespace("told-warned", annotations)
+    try await environment.apply(environment.unsigned.tagged, in: "told-warned").checked()
     try await eventually("the StatefulSet's Event") {
-      try await events("ImageVerificationFailed", in: "warned", environment)
+      try await events("ImageVerificationFailed", in: "told-warned", environment)
         .contains { $0.hasPrefix("StatefulSet/db Warning ") && $0.contains("let in unverified (failure-policy Warn)") }
     }
   }

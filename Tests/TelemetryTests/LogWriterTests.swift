@@ -78,6 +78,38 @@ import Testing
     #expect(written.count == kept + 2)
   }
 
+  @Test func `a line that comes after dropped ones is not put before the note about them`() throws {
+    // Lines that may be written, and lines that were begun.
+    let (allowed, begun) = (Locked(0), Locked(0))
+    let sink = Sink()
+    var limits = LogWriter.Limits()
+    limits.lines = 10
+    let writer = LogWriter(limits: limits) { line in
+      begun.withLock { $0 += 1 }
+      while !allowed.withLock({ allowed in
+        defer { allowed = max(0, allowed - 1) }
+        return allowed > 0
+      }) { usleep(500) }
+      sink.write(line)
+    } note: { count in
+      Array("dropped \(count)".utf8)
+    }
+    try #require(writer.start())
+    defer { writer.close() }
+    func waitUntilBegun(_ count: Int) { while begun.withLock({ $0 }) < count { usleep(500) } }
+
+    writer.enqueue(Array("first".utf8))
+    waitUntilBegun(1)
+    for number in 0..<15 { writer.enqueue(Array("\(number)".utf8)) }
+    allowed.withLock { $0 = 1 }
+    waitUntilBegun(2)
+    // The queue is empty now, and there is room.
+    writer.enqueue(Array("late".utf8))
+    allowed.withLock { $0 = 100 }
+    #expect(writer.flush(within: .seconds(30)))
+    #expect(sink.written == ["first"] + (0..<10).map(String.init) + ["dropped 6"])
+  }
+
   @Test func `what is queued is written before the thread ends`() async throws {
     let sink = Sink()
     let writer = try writer(sink)
