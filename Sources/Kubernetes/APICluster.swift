@@ -27,6 +27,9 @@ public final class APICluster: Cluster {
   private let namespaces = Locked(BoundedCache<ObjectID, ClusterObject>(capacity: 4096))
   private let others = Locked(BoundedCache<ObjectID, ClusterObject>(capacity: 512))
 
+  /// For other calls by the same connection.
+  var client: APIClient { reader.client }
+
   /// Larger objects are read each time, so that the cache cannot fill the memory.
   private static let maximumCachedBytes = 128 << 10
 

@@ -1,6 +1,7 @@
 import Admission
 import Crypto
 import HTTPServer
+import Kubernetes
 import Metrics
 import Primitives
 import Sigstore
@@ -17,6 +18,7 @@ struct WebhookMetrics: Sendable {
   private let durations: [Endpoint: [Bool: Timer]]
   private let cache: CacheCounters
   private let signers: SignerMetrics
+  private let events: EventCounters
   private let openConnections: Gauge
   private let certificateExpiry: Gauge
   private let handshakeFailures: Delta
@@ -38,6 +40,8 @@ struct WebhookMetrics: Sendable {
     "pinseal_trust_root_age_seconds": "Seconds since the trust root in force was last known to be the present one.",
     "pinseal_trust_root_expires_seconds":
       "When the trust root in force stops vouching for new signatures, in seconds since 1970; 0 if it has no end.",
+    "pinseal_events_total":
+      "Events recorded: created, repeated (counted up), limited (too many about one object), dropped (queue full), failed.",
     "pinseal_open_connections": "Connections of the webhook port.",
     "pinseal_certificate_not_after_seconds": "When the serving certificate expires, in seconds since 1970.",
     "pinseal_tls_handshake_failures_total": "TLS handshakes that failed.",
@@ -83,6 +87,10 @@ struct WebhookMetrics: Sendable {
       joined: Delta(counter("pinseal_verifications_joined_total")),
       entries: Gauge(label: "pinseal_fact_cache_entries", factory: registry))
     signers = SignerMetrics(registry)
+    func events(_ outcome: String) -> Delta { Delta(counter("pinseal_events_total", [("outcome", outcome)])) }
+    self.events = EventCounters(
+      created: events("created"), repeated: events("repeated"), limited: events("limited"), dropped: events("dropped"),
+      failed: events("failed"))
     openConnections = Gauge(label: "pinseal_open_connections", factory: registry)
     certificateExpiry = Gauge(label: "pinseal_certificate_not_after_seconds", factory: registry)
     handshakeFailures = Delta(counter("pinseal_tls_handshake_failures_total"))
@@ -105,7 +113,8 @@ struct WebhookMetrics: Sendable {
 
   /// The text of `/metrics`, with what others count brought up to date.
   func exposition(
-    server: Server.Statistics?, verifier: ImageVerifier.Statistics, trust: TrustStatus
+    server: Server.Statistics?, verifier: ImageVerifier.Statistics, trust: TrustStatus,
+    events: EventRecorder.Statistics? = nil
   ) -> [UInt8] {
     let source = [("source", trust.source)]
     Gauge(label: "pinseal_trust_root_age_seconds", dimensions: source, factory: registry).record(trust.age ?? 0)
@@ -115,6 +124,7 @@ struct WebhookMetrics: Sendable {
     cache.misses.update(to: verifier.misses)
     cache.joined.update(to: verifier.joined)
     cache.entries.record(verifier.entries)
+    if let events { self.events.update(to: events) }
     if let server {
       openConnections.record(server.openConnections)
       certificateExpiry.record(server.certificateNotAfter)
@@ -122,6 +132,22 @@ struct WebhookMetrics: Sendable {
       reloads.update(to: server.certificateReloads)
     }
     return registry.exposition()
+  }
+}
+
+private struct EventCounters: Sendable {
+  let created: Delta
+  let repeated: Delta
+  let limited: Delta
+  let dropped: Delta
+  let failed: Delta
+
+  func update(to statistics: EventRecorder.Statistics) {
+    created.update(to: statistics.created)
+    repeated.update(to: statistics.repeated)
+    limited.update(to: statistics.limited)
+    dropped.update(to: statistics.dropped)
+    failed.update(to: statistics.failed)
   }
 }
 

@@ -57,6 +57,9 @@ struct Serve: AsyncParsableCommand {
   )
   var defaultVerification: String?
 
+  @Option(help: "Whether Events tell of decisions: enabled or disabled. A file: cluster has none. (default: enabled)")
+  var events: String?
+
   @Option(help: "text or json. (default: text)")
   var logFormat: String?
 
@@ -69,10 +72,13 @@ struct Serve: AsyncParsableCommand {
 
   private enum Default: String, CaseIterable { case enabled, disabled }
 
+  /// Where there is no host name either.
+  private static let unnamedInstance = "pinseal"
+
   private static let optionNames: Set<String> = Set(
     [
       "listen", "tls-cert", "tls-key", "client-ca", "ops-listen", "cluster", "allow-insecure-kubeconfig",
-      "insecure-registry", "registry-ca", "docker-config", "default-verification",
+      "insecure-registry", "registry-ca", "docker-config", "default-verification", "events",
       "log-format", "log-level",
     ] + TrustOptions.names + Bounds.names)
 
@@ -122,9 +128,18 @@ struct Serve: AsyncParsableCommand {
     if try TrustOptions.isSet("rekor-lookup", trust.rekorLookup, settings) {
       configuration.logLookup = RekorLookup(http: client)
     }
-    return [
-      keeper, try WebhookService(configuration, cluster: cluster, registry: registry, logger: logger),
-    ]
+    var services: [any Service] = [keeper]
+    // Services end in reverse order: what the webhook says last is still written.
+    if try settings.choice("events", flag: events, default: Default.enabled) == .enabled,
+      let cluster = cluster as? APICluster
+    {
+      let recorder = cluster.eventRecorder(
+        instance: Environment.variables(prefix: "HOSTNAME")["HOSTNAME"] ?? Self.unnamedInstance, logger: logger)
+      configuration.events = recorder
+      services.append(EventService(recorder: recorder))
+    }
+    services.append(try WebhookService(configuration, cluster: cluster, registry: registry, logger: logger))
+    return services
   }
 
   private func openCluster(_ settings: Settings) throws -> any Cluster {
