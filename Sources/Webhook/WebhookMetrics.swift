@@ -19,6 +19,7 @@ struct WebhookMetrics: Sendable {
   private let cache: CacheCounters
   private let signers: SignerMetrics
   private let events: EventCounters
+  private let degraded: DegradedMetrics
   private let openConnections: Gauge
   private let certificateExpiry: Gauge
   private let handshakeFailures: Delta
@@ -42,6 +43,9 @@ struct WebhookMetrics: Sendable {
       "When the trust root in force stops vouching for new signatures, in seconds since 1970; 0 if it has no end.",
     "pinseal_events_total":
       "Events recorded: created, repeated (counted up), limited (too many about one object), dropped (queue full), failed.",
+    "pinseal_degraded_objects": "StatefulSets whose condition Degraded is looked after.",
+    "pinseal_condition_writes_total":
+      "Writes of the condition Degraded: written, or why not (conflict, forbidden, unavailable, gone, invalid).",
     "pinseal_open_connections": "Connections of the webhook port.",
     "pinseal_certificate_not_after_seconds": "When the serving certificate expires, in seconds since 1970.",
     "pinseal_tls_handshake_failures_total": "TLS handshakes that failed.",
@@ -91,6 +95,9 @@ struct WebhookMetrics: Sendable {
     self.events = EventCounters(
       created: events("created"), repeated: events("repeated"), limited: events("limited"), dropped: events("dropped"),
       failed: events("failed"))
+    degraded = DegradedMetrics(objects: Gauge(label: "pinseal_degraded_objects", factory: registry)) {
+      counter("pinseal_condition_writes_total", [("outcome", $0)])
+    }
     openConnections = Gauge(label: "pinseal_open_connections", factory: registry)
     certificateExpiry = Gauge(label: "pinseal_certificate_not_after_seconds", factory: registry)
     handshakeFailures = Delta(counter("pinseal_tls_handshake_failures_total"))
@@ -114,7 +121,7 @@ struct WebhookMetrics: Sendable {
   /// The text of `/metrics`, with what others count brought up to date.
   func exposition(
     server: Server.Statistics?, verifier: ImageVerifier.Statistics, trust: TrustStatus,
-    events: EventRecorder.Statistics? = nil
+    events: EventRecorder.Statistics? = nil, degraded: DegradedKeeper.Statistics? = nil
   ) -> [UInt8] {
     let source = [("source", trust.source)]
     Gauge(label: "pinseal_trust_root_age_seconds", dimensions: source, factory: registry).record(trust.age ?? 0)
@@ -125,6 +132,7 @@ struct WebhookMetrics: Sendable {
     cache.joined.update(to: verifier.joined)
     cache.entries.record(verifier.entries)
     if let events { self.events.update(to: events) }
+    if let degraded { self.degraded.update(to: degraded) }
     if let server {
       openConnections.record(server.openConnections)
       certificateExpiry.record(server.certificateNotAfter)
@@ -209,7 +217,7 @@ private final class SignerMetrics: Sendable {
 }
 
 /// A counter that follows a total which somebody else keeps.
-private struct Delta: Sendable {
+struct Delta: Sendable {
   private let counter: Counter
   private let seen = Locked(0)
 
