@@ -26,6 +26,8 @@ extension AdmissionReport {
       endpoint: subject.endpoint, decision: outcome.decision, namespace: review.namespace,
       name: Self.name(review), uid: Self.text(stored?["metadata"]?["uid"], limit: 128))
     isDryRun = review.isDryRun
+    generation = try? stored?["metadata"]?["generation"]?.integer()
+    isUnderWarn = outcome.failures.contains { $0.excuse == .warn }
     owner = Self.owner(stored ?? review.object)
     isDegraded = Self.isDegraded(stored)
     changesImages = Self.changesImages(outcome, stored)

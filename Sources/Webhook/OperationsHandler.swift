@@ -13,12 +13,13 @@ public final class OperationsHandler: RequestHandler {
   private let cluster: any Cluster
   private let trust: any TrustSource
   private let events: EventRecorder?
+  private let degraded: DegradedReporter?
   private let webhook: @Sendable () -> Server.Statistics?
   private let isDraining = Atomic(false)
 
   init(
     metrics: WebhookMetrics, verifier: ImageVerifier, cluster: any Cluster, trust: any TrustSource,
-    events: EventRecorder?,
+    events: EventRecorder?, degraded: DegradedReporter?,
     webhook: @escaping @Sendable () -> Server.Statistics?
   ) {
     self.metrics = metrics
@@ -26,6 +27,7 @@ public final class OperationsHandler: RequestHandler {
     self.cluster = cluster
     self.trust = trust
     self.events = events
+    self.degraded = degraded
     self.webhook = webhook
   }
 
@@ -56,7 +58,7 @@ public final class OperationsHandler: RequestHandler {
           status: 200, headers: [("content-type", PrometheusRegistry.contentType)],
           body: metrics.exposition(
             server: webhook(), verifier: verifier.statistics, trust: trust.status(at: WallClock.seconds),
-            cluster: cluster.status(), events: events?.statistics)))
+            cluster: cluster.status(), events: events?.statistics, degraded: degraded?.statistics)))
     }
   }
 

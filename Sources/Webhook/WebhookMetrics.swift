@@ -20,6 +20,7 @@ struct WebhookMetrics: Sendable {
   private let signers: SignerMetrics
   private let events: EventCounters
   private let watches: [String: WatchMetrics]
+  private let degraded: DegradedMetrics
   private let openConnections: Gauge
   private let certificateExpiry: Gauge
   private let handshakeFailures: Delta
@@ -47,6 +48,9 @@ struct WebhookMetrics: Sendable {
       "Seconds since the last sign of life of the watch of the cluster that has been silent for longest.",
     "pinseal_watch_restarts_total": "Times that a watch of the cluster broke and was begun again.",
     "pinseal_watched_objects": "Objects of the cluster that watches keep in memory.",
+    "pinseal_degraded_objects": "StatefulSets whose condition Degraded is looked after.",
+    "pinseal_condition_writes_total":
+      "Writes of the condition Degraded: written, or why not (conflict, forbidden, unavailable, gone, invalid).",
     "pinseal_open_connections": "Connections of the webhook port.",
     "pinseal_certificate_not_after_seconds": "When the serving certificate expires, in seconds since 1970.",
     "pinseal_tls_handshake_failures_total": "TLS handshakes that failed.",
@@ -98,6 +102,9 @@ struct WebhookMetrics: Sendable {
       failed: events("failed"))
     watches = Dictionary(
       uniqueKeysWithValues: ["namespaces", "secrets", "configmaps"].map { ($0, WatchMetrics($0, registry)) })
+    degraded = DegradedMetrics(objects: Gauge(label: "pinseal_degraded_objects", factory: registry)) {
+      counter("pinseal_condition_writes_total", [("outcome", $0)])
+    }
     openConnections = Gauge(label: "pinseal_open_connections", factory: registry)
     certificateExpiry = Gauge(label: "pinseal_certificate_not_after_seconds", factory: registry)
     handshakeFailures = Delta(counter("pinseal_tls_handshake_failures_total"))
@@ -121,7 +128,7 @@ struct WebhookMetrics: Sendable {
   /// The text of `/metrics`, with what others count brought up to date.
   func exposition(
     server: Server.Statistics?, verifier: ImageVerifier.Statistics, trust: TrustStatus,
-    cluster: ClusterStatus, events: EventRecorder.Statistics? = nil
+    cluster: ClusterStatus, events: EventRecorder.Statistics? = nil, degraded: DegradedKeeper.Statistics? = nil
   ) -> [UInt8] {
     let source = [("source", trust.source)]
     Gauge(label: "pinseal_trust_root_age_seconds", dimensions: source, factory: registry).record(trust.age ?? 0)
@@ -133,6 +140,7 @@ struct WebhookMetrics: Sendable {
     cache.joined.update(to: verifier.joined)
     cache.entries.record(verifier.entries)
     if let events { self.events.update(to: events) }
+    if let degraded { self.degraded.update(to: degraded) }
     if let server {
       openConnections.record(server.openConnections)
       certificateExpiry.record(server.certificateNotAfter)
@@ -237,7 +245,7 @@ private final class SignerMetrics: Sendable {
 }
 
 /// A counter that follows a total which somebody else keeps.
-private struct Delta: Sendable {
+struct Delta: Sendable {
   private let counter: Counter
   private let seen = Locked(0)
 

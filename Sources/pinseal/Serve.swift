@@ -68,6 +68,8 @@ struct Serve: AsyncParsableCommand {
 
   @OptionGroup(title: "Trust") var trust: TrustOptions
 
+  @OptionGroup(title: "Degraded") var degraded: DegradedOptions
+
   @OptionGroup(title: "Bounds") var bounds: Bounds
 
   private enum Default: String, CaseIterable { case enabled, disabled }
@@ -80,7 +82,7 @@ struct Serve: AsyncParsableCommand {
       "listen", "tls-cert", "tls-key", "client-ca", "ops-listen", "cluster", "allow-insecure-kubeconfig",
       "insecure-registry", "registry-ca", "docker-config", "default-verification", "events",
       "log-format", "log-level",
-    ] + TrustOptions.names + Bounds.names)
+    ] + TrustOptions.names + DegradedOptions.names + Bounds.names)
 
   func run() async throws {
     let settings = try Settings(configurationFile: config, known: Self.optionNames)
@@ -137,6 +139,10 @@ struct Serve: AsyncParsableCommand {
         instance: Environment.variables(prefix: "HOSTNAME")["HOSTNAME"] ?? Self.unnamedInstance, logger: logger)
       configuration.events = recorder
       services.append(EventService(recorder: recorder))
+    }
+    if let reporter = try degraded.reporter(settings, cluster: cluster, logger: logger) {
+      configuration.degraded = reporter
+      services.append(reporter)
     }
     services.append(try WebhookService(configuration, cluster: cluster, registry: registry, logger: logger))
     return services
