@@ -31,6 +31,9 @@ public final class APICluster: Cluster {
   let namespaceWatch: ObjectWatch<Namespace>
   let objects: WatchedObjects
 
+  /// For other calls by the same connection.
+  var client: APIClient { reader.client }
+
   /// Larger objects are read each time, so that the cache cannot fill the memory.
   private static let maximumCachedBytes = 128 << 10
 

@@ -25,7 +25,7 @@ enum Registration {
         namespaceSelector: \(selector)
         failurePolicy: Fail
         matchPolicy: Equivalent
-        sideEffects: None
+        sideEffects: NoneOnDryRun
         timeoutSeconds: 10
         admissionReviewVersions: [v1]
       \(isMutating ? "  reinvocationPolicy: IfNeeded" : "")
