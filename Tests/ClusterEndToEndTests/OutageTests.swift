@@ -95,8 +95,8 @@ extension ClusterTests {
       }
       try await cluster.start("kube-apiserver")
       try await eventually("the API server is back") { await cluster.isReady() }
-      // The longest pause between two tries is half a minute.
-      try await eventually("what was watched is watched again, and once", within: .seconds(60)) {
+      // The longest pause between two tries is ten seconds.
+      try await eventually("what was watched is watched again, and once", within: .seconds(30)) {
         try await cluster.openWatches() == watches
       }
     }
