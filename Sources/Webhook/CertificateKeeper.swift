@@ -283,7 +283,7 @@ extension CertificateMaterial {
 
 extension X509Certificate {
   /// Whether this is a server's certificate that `authority` vouches for; a clock may be a little behind.
-  fileprivate func isIssued(by authority: X509Certificate, at now: UnixTime) -> Bool {
+  func isIssued(by authority: X509Certificate, at now: UnixTime) -> Bool {
     let time = max(now, validity.start ?? now)
     return (try? CertificatePath.verify(
       leaf: self, intermediates: [], roots: [authority], at: time, purpose: .serverAuthentication)) != nil

@@ -124,10 +124,10 @@ extension CertificateMaterial {
       // It has signed nothing.
       self.next = nil
       nextInForceSince = nil
-    } else if let signer, !Self.isDue(signer.certificate, now),
-      issue(by: signer, for: rules.dnsNames, now, rules) != nil
-    {
-      return nil
+    } else if let signer, !Self.isDue(signer.certificate, now) {
+      // What is served shows what its issuer can do, and was found good before.
+      if let serving, serving.certificate.isIssued(by: signer.certificate, at: now) { return nil }
+      if issue(by: signer, for: rules.dnsNames, now, rules) != nil { return nil }
     }
     let why = signer == nil ? "the present one cannot sign any more" : "the present one's end is near, or it is for other names"
     next = try makeAuthority(for: rules.dnsNames, now, rules)
@@ -218,9 +218,13 @@ extension CertificateMaterial {
   private func issue(
     by authority: Authority, for names: [String], _ now: UnixTime, _ rules: CertificateRules
   ) -> Serving? {
-    let start = max(now - rules.backdating, authority.certificate.validity.start ?? 0)
+    // A clock that is behind finds authorities that begin later.
+    let first = authority.certificate.validity.start ?? 0
+    guard first <= now + rules.tolerance else { return nil }
+    let now = max(now, first)
+    let start = max(now - rules.backdating, first)
     let end = min(now + rules.servingLifetime, authority.certificate.validity.end ?? .max)
-    guard start < now, now < end else { return nil }
+    guard now < end else { return nil }
     do {
       let made = try authority.issuing.issueLeaf(
         commonName: "pinseal", dnsNames: names, ipAddresses: [], validity: start...end)

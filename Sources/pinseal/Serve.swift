@@ -63,6 +63,8 @@ struct Serve: AsyncParsableCommand {
   @Option(help: "trace, debug, info, notice, warning, error or critical. (default: info)")
   var logLevel: String?
 
+  @OptionGroup(title: "Self-managed certificates") var certificates: CertificateOptions
+
   @OptionGroup(title: "Trust") var trust: TrustOptions
 
   @OptionGroup(title: "Bounds") var bounds: Bounds
@@ -74,7 +76,7 @@ struct Serve: AsyncParsableCommand {
       "listen", "tls-cert", "tls-key", "client-ca", "ops-listen", "cluster", "allow-insecure-kubeconfig",
       "insecure-registry", "registry-ca", "docker-config", "default-verification",
       "log-format", "log-level",
-    ] + TrustOptions.names + Bounds.names)
+    ] + CertificateOptions.names + TrustOptions.names + Bounds.names)
 
   func run() async throws {
     let settings = try Settings(configurationFile: config, known: Self.optionNames)
@@ -96,13 +98,17 @@ struct Serve: AsyncParsableCommand {
   }
 
   private func makeServices(_ settings: Settings, logger: Logger) async throws -> [any Service] {
-    var configuration = WebhookConfiguration(
-      listen: settings.value("listen", flag: listen) ?? "0.0.0.0:8443",
-      tls: TLSConfiguration(
+    let selfManaged = try await selfManagedCertificates(settings, logger: logger)
+    var tls =
+      try selfManaged?.tls
+      ?? TLSConfiguration(
         certificateFile: try settings.required("tls-cert", flag: tlsCert),
-        keyFile: try settings.required("tls-key", flag: tlsKey),
-        clientAuthoritiesFile: settings.value("client-ca", flag: clientCA)),
+        keyFile: try settings.required("tls-key", flag: tlsKey))
+    tls.clientAuthoritiesFile = settings.value("client-ca", flag: clientCA)
+    var configuration = WebhookConfiguration(
+      listen: settings.value("listen", flag: listen) ?? "0.0.0.0:8443", tls: tls,
       operationsListen: settings.value("ops-listen", flag: opsListen) ?? "0.0.0.0:8081")
+    if let selfManaged { configuration.certificateStatus = { selfManaged.keeper.status } }
     configuration.enabledByDefault =
       try settings.choice("default-verification", flag: defaultVerification, default: Default.disabled) == .enabled
     if let path = settings.value("docker-config", flag: dockerConfig) {
@@ -122,9 +128,25 @@ struct Serve: AsyncParsableCommand {
     if try TrustOptions.isSet("rekor-lookup", trust.rekorLookup, settings) {
       configuration.logLookup = RekorLookup(http: client)
     }
-    return [
-      keeper, try WebhookService(configuration, cluster: cluster, registry: registry, logger: logger),
-    ]
+    let webhook = try WebhookService(configuration, cluster: cluster, registry: registry, logger: logger)
+    // They are stopped in reverse: what the webhook stands on comes first.
+    let background: [(any Service)?] = [selfManaged, keeper]
+    return background.compactMap(\.self) + [webhook]
+  }
+
+  private func selfManagedCertificates(
+    _ settings: Settings, logger: Logger
+  ) async throws -> SelfManagedCertificates? {
+    guard tlsCert == nil && tlsKey == nil || !certificates.selfManagedTLS else {
+      throw ValidationError("--tls-cert and --tls-key are not used with --self-managed-tls")
+    }
+    return try await certificates.open(
+      settings,
+      objects: {
+        try CertificateOptions.objects(
+          cluster: settings.value("cluster", flag: cluster) ?? "in-cluster",
+          allowsInsecure: allowInsecureKubeconfig || settings.value("allow-insecure-kubeconfig", flag: nil) == "true")
+      }, logger: logger)
   }
 
   private func openCluster(_ settings: Settings) throws -> any Cluster {
