@@ -37,9 +37,6 @@ public final class APICluster: Cluster {
   /// Larger objects are read each time, so that the cache cannot fill the memory.
   private static let maximumCachedBytes = 128 << 10
 
-  /// For other calls by the same connection.
-  var client: APIClient { reader.client }
-
   init(
     _ connection: Connection, options: Options, pace: WatchPace = WatchPace(), limits: WatchLimits = WatchLimits(),
     bounds: WatchedObjects.Bounds = WatchedObjects.Bounds(),
