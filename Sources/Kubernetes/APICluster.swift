@@ -31,11 +31,11 @@ public final class APICluster: Cluster {
   let namespaceWatch: ObjectWatch<Namespace>
   let objects: WatchedObjects
 
-  /// Larger objects are read each time, so that the cache cannot fill the memory.
-  private static let maximumCachedBytes = 128 << 10
-
   /// For other calls by the same connection.
   var client: APIClient { reader.client }
+
+  /// Larger objects are read each time, so that the cache cannot fill the memory.
+  private static let maximumCachedBytes = 128 << 10
 
   init(
     _ connection: Connection, options: Options, pace: WatchPace = WatchPace(), limits: WatchLimits = WatchLimits(),
