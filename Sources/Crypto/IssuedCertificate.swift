@@ -102,7 +102,8 @@ private final class Certificate {
   init(commonName: String, validity: ClosedRange<UnixTime>, key: PublicKey) throws(KeyError) {
     // From 1970 to the end of the year 9999, beyond which no certificate can say a time.
     guard validity.lowerBound >= 0, validity.upperBound <= 253_402_300_799 else {
-      throw KeyError("a certificate cannot be valid from \(Validity(start: validity.lowerBound, end: validity.upperBound))")
+      throw KeyError(
+        "a certificate cannot be valid from \(Validity(start: validity.lowerBound, end: validity.upperBound))")
     }
     guard validity.upperBound - validity.lowerBound <= Int64(IssuedCertificate.maximumDays + 1) * 86_400 else {
       throw KeyError("a certificate for more than \(IssuedCertificate.maximumDays) days")

@@ -53,7 +53,9 @@ extension CertificateKeeper: Service {
       defer { state.lastFailure = message }
       return (message != nil && state.lastFailure != message, message == nil && state.lastFailure != nil)
     }
-    if isNews { logger.warning("certificates: webhook configurations are missing", metadata: ["missing": "\(missing)"]) }
+    if isNews {
+      logger.warning("certificates: webhook configurations are missing", metadata: ["missing": "\(missing)"])
+    }
     if isOver { logger.notice("certificates: everything is in place again") }
   }
 

@@ -30,7 +30,8 @@ public final class CertificateKeeper: Sendable {
     ) throws(CertificateKeeperError) {
       guard (1...CertificateRules.maximumNames / 2).contains(dnsNames.count) else {
         throw CertificateKeeperError(
-          isFinal: true, "\(dnsNames.count) names for the certificate; 1 to \(CertificateRules.maximumNames / 2) are expected")
+          isFinal: true,
+          "\(dnsNames.count) names for the certificate; 1 to \(CertificateRules.maximumNames / 2) are expected")
       }
       for name in dnsNames where !Self.isHostName(name) {
         throw CertificateKeeperError(
@@ -147,7 +148,8 @@ public final class CertificateKeeper: Sendable {
       if let other = found.otherWriter {
         throw CertificateKeeperError(
           isFinal: true,
-          "\(id): caBundle is written by \(other), and must have one writer only; take that away, or do without --self-managed-tls")
+          "\(id): caBundle is written by \(other), and must have one writer only; take that away, or do without --self-managed-tls"
+        )
       }
       registrations.append(found)
     }
@@ -285,7 +287,8 @@ extension X509Certificate {
   /// Whether this is a server's certificate that `authority` vouches for; a clock may be a little behind.
   func isIssued(by authority: X509Certificate, at now: UnixTime) -> Bool {
     let time = max(now, validity.start ?? now)
-    return (try? CertificatePath.verify(
-      leaf: self, intermediates: [], roots: [authority], at: time, purpose: .serverAuthentication)) != nil
+    return
+      (try? CertificatePath.verify(
+        leaf: self, intermediates: [], roots: [authority], at: time, purpose: .serverAuthentication)) != nil
   }
 }

@@ -80,7 +80,8 @@ extension CertificateMaterial {
     guard let problem = servingProblem(at: now, rules) else { return nil }
     // Two configurations that share a Secret for a while, as in a rolling update, must not replace each other's in turn.
     let present = serving.flatMap { Self.isInTime($0.certificate, now, rules) ? $0.certificate.hostNames : nil } ?? []
-    let names = Array((rules.dnsNames + present.sorted().filter { !rules.dnsNames.contains($0) }).prefix(CertificateRules.maximumNames))
+    let names = Array(
+      (rules.dnsNames + present.sorted().filter { !rules.dnsNames.contains($0) }).prefix(CertificateRules.maximumNames))
     if let signer, let made = issue(by: signer, for: names, now, rules) {
       serving = made
       return "made a serving certificate: \(problem)"
@@ -129,7 +130,8 @@ extension CertificateMaterial {
       if let serving, serving.certificate.isIssued(by: signer.certificate, at: now) { return nil }
       if issue(by: signer, for: rules.dnsNames, now, rules) != nil { return nil }
     }
-    let why = signer == nil ? "the present one cannot sign any more" : "the present one's end is near, or it is for other names"
+    let why =
+      signer == nil ? "the present one cannot sign any more" : "the present one's end is near, or it is for other names"
     next = try makeAuthority(for: rules.dnsNames, now, rules)
     nextInForceSince = nil
     return "made the next authority, to be trusted before it signs: \(why)"

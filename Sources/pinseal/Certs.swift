@@ -55,7 +55,8 @@ struct CertsFiles: ParsableCommand {
       try FileBytes.makeFolder(out)
       let present = names.filter { FileBytes.identity(of: "\(out)/\($0)") != nil }
       guard present.isEmpty || force else {
-        throw CertsFault("\(out.printable()) holds \(present.joined(separator: ", ")) already; --force takes their place")
+        throw CertsFault(
+          "\(out.printable()) holds \(present.joined(separator: ", ")) already; --force takes their place")
       }
       let authority = try IssuedCertificate.authority(commonName: "Pinseal development authority", days: days)
       let leaf = try authority.issueLeaf(

@@ -24,13 +24,15 @@ struct Check: AsyncParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Take them from the caBundle of a webhook configuration, mutating/NAME or validating/NAME.", valueName: "kind/name"))
+      "Take them from the caBundle of a webhook configuration, mutating/NAME or validating/NAME.",
+      valueName: "kind/name"))
   var caFrom: String?
 
   @Option(help: "Where that configuration is: in-cluster, kubeconfig or kubeconfig:FILE.")
   var cluster = "kubeconfig"
 
-  @Option(help: ArgumentHelp("The name that the certificate must be for; then HOST is an IP address.", valueName: "name"))
+  @Option(
+    help: ArgumentHelp("The name that the certificate must be for; then HOST is an IP address.", valueName: "name"))
   var serverName: String?
 
   @Option(help: ArgumentHelp("A client's certificate chain, PEM, for a webhook with --client-ca.", valueName: "file"))
@@ -114,7 +116,8 @@ struct Check: AsyncParsableCommand {
       return await CheckRound(client: client, base: target.base, namespace: namespace, timeout: timeout)
         .run(image: image.flatMap { image in expect.map { (image, $0 == .allowed) } }, ops: ops)
     } catch {
-      return CheckReport(steps: [.init(name: "authorities", verdict: .unanswered, message: "\(error)", duration: .zero)])
+      return CheckReport(steps: [.init(name: "authorities", verdict: .unanswered, message: "\(error)", duration: .zero)]
+      )
     }
   }
 
@@ -125,7 +128,9 @@ struct Check: AsyncParsableCommand {
     guard let found = try await objects.registration(id, deadline: .after(timeout)) else {
       throw CertsFault("\(id) does not exist")
     }
-    guard let bundle = found.bundles.first(where: { !$0.isEmpty }) else { throw CertsFault("\(id) has no caBundle yet") }
+    guard let bundle = found.bundles.first(where: { !$0.isEmpty }) else {
+      throw CertsFault("\(id) has no caBundle yet")
+    }
     return bundle
   }
 }
@@ -156,7 +161,8 @@ struct CheckTarget {
     guard address.hasPrefix("[") || address.utf8.allSatisfy({ ($0 >= 0x30 && $0 <= 0x39) || $0 == 0x2e }) else {
       throw ValidationError("--url with --server-name names an IP address, not \(host.printable(limit: 64))")
     }
-    guard serverName.split(separator: ".", omittingEmptySubsequences: false).allSatisfy({ ObjectNames.isLabel(String($0)) })
+    guard
+      serverName.split(separator: ".", omittingEmptySubsequences: false).allSatisfy({ ObjectNames.isLabel(String($0)) })
     else { throw ValidationError("--server-name \(serverName.printable(limit: 64)): that is no host's name") }
     base = "https://\(serverName):\(port)"
     pinnedNames = ["\(serverName):\(port):\(address)"]
@@ -179,7 +185,8 @@ struct CheckTarget {
       host = rest[..<colon]
       port = rest[rest.index(after: colon)...]
     }
-    let isHost = literalEnd != nil || !host.contains { !($0.isASCII && ($0.isLetter || $0.isNumber || $0 == "." || $0 == "-")) }
+    let isHost =
+      literalEnd != nil || !host.contains { !($0.isASCII && ($0.isLetter || $0.isNumber || $0 == "." || $0 == "-")) }
     guard !host.isEmpty, isHost, let number = UInt16(port), number > 0 else {
       throw ValidationError("--\(option) \(url.printable(limit: 128)): \(scheme)HOST[:PORT] is expected")
     }

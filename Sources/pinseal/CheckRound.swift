@@ -39,10 +39,13 @@ struct CheckRound {
       headers: [("content-type", "application/json")], body: review.body)
     return await timed(name, request) { response in
       guard response.status == 200 else {
-        throw CertsFault("HTTP \(response.status): \(String(decoding: response.body.prefix(512), as: UTF8.self).printable())")
+        throw CertsFault(
+          "HTTP \(response.status): \(String(decoding: response.body.prefix(512), as: UTF8.self).printable())")
       }
       let answer = try JSONDocument(response.body).root.member("response")
-      guard try answer.member("uid").isString(CheckReview.uid) else { throw CertsFault("the answer is to another review") }
+      guard try answer.member("uid").isString(CheckReview.uid) else {
+        throw CertsFault("the answer is to another review")
+      }
       let message = try answer.optionalMember("status")?.optionalMember("message")?.string() ?? ""
       let allowed = try answer.member("allowed").bool()
       guard allowed == isAllowed else {
@@ -55,7 +58,8 @@ struct CheckRound {
   private func ready(_ ops: String) async -> CheckReport.Step {
     let request = HTTPRequest(url: ops + "/readyz", allowsPlainHTTP: true)
     return await timed("/readyz says yes", request) { response in
-      let text = String(decoding: response.body.prefix(512), as: UTF8.self).printable()
+      let line = response.body.prefix(512).prefix { $0 != UInt8(ascii: "\n") }
+      let text = String(decoding: line, as: UTF8.self).printable()
       guard response.status == 200 else { throw CertsFault("HTTP \(response.status): \(text)") }
       return text
     }

@@ -29,7 +29,8 @@ import Testing
   }
 
   @Test(arguments: [
-    (["pinseal.pinseal.svc"], [String](), true), (["a.pinseal.pinseal.svc"], [], true), (["other.pinseal.svc"], [], false),
+    (["pinseal.pinseal.svc"], [String](), true), (["a.pinseal.pinseal.svc"], [], true),
+    (["other.pinseal.svc"], [], false),
     (["pinseal.pinseal.svc", "kubernetes.default.svc"], [], false), (["pinseal.pinseal.svc"], ["10.0.0.1"], false),
     (["pinseal.pinseal.svc"], ["fd00::1"], false),
   ])

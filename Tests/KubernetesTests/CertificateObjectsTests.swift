@@ -48,7 +48,9 @@ import Testing
     #expect(secret.data == ["tls.crt": Array("hello".utf8), "tls.key": [], "odd": []])
     var dumped = ""
     dump(secret, to: &dumped)
-    for text in ["\(secret)", String(reflecting: secret), dumped] { #expect(!text.contains("hello") && !text.contains("104")) }
+    for text in ["\(secret)", String(reflecting: secret), dumped] {
+      #expect(!text.contains("hello") && !text.contains("104"))
+    }
     let request = try #require(http.requests.first)
     #expect(request.url == "https://api.example/api/v1/namespaces/pinseal/secrets/pinseal-tls")
     #expect(request.method == .get)
@@ -59,9 +61,13 @@ import Testing
     #expect(try await objects(absent).secret(try place(), deadline: soon) == nil)
     #expect(try await objects(absent).registration(try id(), deadline: soon) == nil)
     let forbidden = try objects(ScriptedHTTP(403, ""))
-    var error = try await #require(throws: ClusterError.self) { _ = try await forbidden.secret(try place(), deadline: soon) }
+    var error = try await #require(throws: ClusterError.self) {
+      _ = try await forbidden.secret(try place(), deadline: soon)
+    }
     #expect(error.code == .forbidden && error.description.contains("get on secrets in namespace pinseal"))
-    error = try await #require(throws: ClusterError.self) { _ = try await forbidden.registration(try id(), deadline: soon) }
+    error = try await #require(throws: ClusterError.self) {
+      _ = try await forbidden.registration(try id(), deadline: soon)
+    }
     #expect(error.description.contains("get on mutatingwebhookconfigurations of admissionregistration.k8s.io"))
     error = try await #require(throws: ClusterError.self) {
       try await forbidden.create(
@@ -83,7 +89,9 @@ import Testing
   ])
   func `an answer that is no such Secret is refused`(body: String) async throws {
     let objects = try objects(ScriptedHTTP(200, body))
-    let error = try await #require(throws: ClusterError.self) { _ = try await objects.secret(try place(), deadline: soon) }
+    let error = try await #require(throws: ClusterError.self) {
+      _ = try await objects.secret(try place(), deadline: soon)
+    }
     #expect(error.code == .invalid, "\(error)")
   }
 

@@ -126,31 +126,47 @@ import Testing
       ("no authority", { secret, _ in secret.data["ca.crt"] = [] }),
       ("authority not PEM", { secret, _ in secret.data["ca.crt"] = [0xff, 0xfe] }),
       ("authority's key gone", { secret, _ in secret.data["ca.key"] = nil }),
-      ("authority's key another's", { secret, _ in
-        secret.data["ca.key"] = Array(try PrivateKey(generating: .p256).pem.utf8)
-      }),
-      ("a foreign authority", { secret, scene in
-        secret.data["ca.crt"] = Array(
-          try IssuedCertificate.authority(commonName: "x", validity: scene.now...scene.now + 1000).certificatePEM.utf8)
-      }),
-      ("other names", { secret, scene in
-        let authority = try IssuedCertificate.authority(commonName: "x", validity: scene.now...scene.now + 86_400)
-        let leaf = try authority.issueLeaf(
-          commonName: "x", dnsNames: ["other.svc"], ipAddresses: [], validity: scene.now...scene.now + 86_400)
-        secret.data = [
-          "ca.crt": Array(authority.certificatePEM.utf8), "ca.key": Array(authority.key.pem.utf8),
-          "tls.crt": Array(leaf.certificatePEM.utf8), "tls.key": Array(leaf.key.pem.utf8),
-        ]
-      }),
-      ("nonsense in annotations", { secret, _ in
-        secret.annotations["pinseal.dev/next-authority-in-force-since"] = "-9223372036854775808"
-        secret.annotations["pinseal.dev/retired-authorities-until"] = "99999999999999999999"
-        secret.data["tls.crt"] = nil
-      }),
-      ("the next authority's key is the present one's", { secret, _ in
-        secret.data["next-ca.key"] = secret.data["ca.key"]
-        secret.data["tls.key"] = Array("x".utf8)
-      }),
+      (
+        "authority's key another's",
+        { secret, _ in
+          secret.data["ca.key"] = Array(try PrivateKey(generating: .p256).pem.utf8)
+        }
+      ),
+      (
+        "a foreign authority",
+        { secret, scene in
+          secret.data["ca.crt"] = Array(
+            try IssuedCertificate.authority(commonName: "x", validity: scene.now...scene.now + 1000).certificatePEM.utf8
+          )
+        }
+      ),
+      (
+        "other names",
+        { secret, scene in
+          let authority = try IssuedCertificate.authority(commonName: "x", validity: scene.now...scene.now + 86_400)
+          let leaf = try authority.issueLeaf(
+            commonName: "x", dnsNames: ["other.svc"], ipAddresses: [], validity: scene.now...scene.now + 86_400)
+          secret.data = [
+            "ca.crt": Array(authority.certificatePEM.utf8), "ca.key": Array(authority.key.pem.utf8),
+            "tls.crt": Array(leaf.certificatePEM.utf8), "tls.key": Array(leaf.key.pem.utf8),
+          ]
+        }
+      ),
+      (
+        "nonsense in annotations",
+        { secret, _ in
+          secret.annotations["pinseal.dev/next-authority-in-force-since"] = "-9223372036854775808"
+          secret.annotations["pinseal.dev/retired-authorities-until"] = "99999999999999999999"
+          secret.data["tls.crt"] = nil
+        }
+      ),
+      (
+        "the next authority's key is the present one's",
+        { secret, _ in
+          secret.data["next-ca.key"] = secret.data["ca.key"]
+          secret.data["tls.key"] = Array("x".utf8)
+        }
+      ),
     ]
     let (title, damage) = damages[which]
     let scene = try CertificateScene()

@@ -95,13 +95,15 @@ final class FakeCertificateObjects: CertificateObjects {
     }
   }
 
-  func registration(_ id: WebhookRegistrationID, deadline: Deadline) async throws(ClusterError) -> WebhookRegistration? {
+  func registration(_ id: WebhookRegistrationID, deadline: Deadline) async throws(ClusterError) -> WebhookRegistration?
+  {
     let (registration, failure) = state.withLock { ($0.registrations[id], $0.failure) }
     if let failure { throw failure }
     return registration
   }
 
-  func setBundle(_ bundle: [UInt8], of registration: WebhookRegistration, deadline: Deadline) async throws(ClusterError) {
+  func setBundle(_ bundle: [UInt8], of registration: WebhookRegistration, deadline: Deadline) async throws(ClusterError)
+  {
     try await beforeWrite("bundle")
     try state.withLock { state throws(ClusterError) in
       guard let present = state.registrations[registration.id],
