@@ -72,7 +72,7 @@ let package = Package(
 
     // Decisions.
     module("Policy", ["Sigstore", "Crypto", "Primitives"], safe),
-    module("Verification", ["OCI", "Sigstore", "HTTPClient", "Crypto", "JSON", "Primitives", log], safe),
+    module("Verification", ["OCI", "Sigstore", "HTTPClient", "Crypto", "JSON", "Primitives"], safe),
     module("Admission", ["Policy", "Verification", "Sigstore", "Crypto", "JSON", "Primitives", log], safe),
 
     // Wiring.
@@ -104,7 +104,7 @@ let package = Package(
     tests("CryptoTests", ["CertificateForge", "Crypto", "Primitives"]),
     tests("TelemetryTests", ["Telemetry", "JSON", "Primitives", log, metrics]),
     tests("HTTPServerTests", ["HTTPServer", "Crypto", "Primitives", log]),
-    tests("HTTPClientTests", ["HTTPClient", "HTTPServer", "Crypto", "Primitives", log]),
+    tests("HTTPClientTests", ["COpenSSL", "HTTPClient", "HTTPServer", "Crypto", "Primitives", log]),
     tests(
       "OCITests", ["OCI", "EmbeddedRegistry", "HTTPServer", "HTTPClient", "Crypto", "JSON", "Primitives"]),
     tests(

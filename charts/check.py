@@ -117,6 +117,12 @@ def check_objects(where, rendered, version):
             expect(False, f"{where}: {path}: {kind}: {error.message[:200]}")
 
 
+EVENT_RULES = [
+    {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create", "patch"]},
+    {"apiGroups": ["apps"], "resources": ["statefulsets"], "verbs": ["get"]},
+]
+
+
 def check_rbac(where, rendered, values):
     rbac = values["rbac"]
     roles = {(item["kind"], item["metadata"].get("namespace"), item["metadata"]["name"]): item
@@ -140,7 +146,11 @@ def check_rbac(where, rendered, values):
                 expect(rule["apiGroups"] == ["admissionregistration.k8s.io" if kind == "ClusterRole" else ""], f"{text}: group")
                 expect(kind == "ClusterRole" or namespace == NAMESPACE, f"{text}: another namespace")
                 continue
-            expect(rule["verbs"] == ["get"] and rule["apiGroups"] == [""], f"{text}: more than to get core objects")
+            if kind == "ClusterRole" and rule["apiGroups"] != [""]:
+                expect(rule in EVENT_RULES, f"{text}: no rule that serves Events")
+                expect(values["events"]["enabled"], f"{text}: not asked for")
+                continue
+            expect(rule["verbs"] == ["get", "list", "watch"] and rule["apiGroups"] == [""], f"{text}: more than to see core objects")
             expect(set(rule["resources"]) <= {"namespaces", "secrets", "configmaps"}, f"{text}: unexpected resources")
             if set(rule["resources"]) & {"secrets", "configmaps"}:
                 expect(rbac["clusterWide"] if kind == "ClusterRole" else namespace in readable, f"{text}: not asked for")
@@ -148,6 +158,9 @@ def check_rbac(where, rendered, values):
                     field = {"secrets": "secrets", "configmaps": "configMaps"}[rule["resources"][0]]
                     wanted = readable[namespace].get(field)
                     expect(wanted is None or rule.get("resourceNames") == wanted, f"{text}: not the names asked for")
+    rules = [rule for role in roles.values() for rule in role["rules"]]
+    expect(not (rbac["create"] and values["events"]["enabled"]) or all(rule in rules for rule in EVENT_RULES),
+           f"{where}: a rule that serves Events is missing")
     bound = set()
     for binding in rendered.all("ClusterRoleBinding") + rendered.all("RoleBinding"):
         key = (binding["roleRef"]["kind"], binding["metadata"].get("namespace"), binding["roleRef"]["name"])
@@ -234,7 +247,7 @@ def check_webhooks(where, rendered, version, values):
         expect((target["name"], target["namespace"], target["path"])
                == (service["metadata"]["name"], service["metadata"]["namespace"], path), f"{where}: {kind}: its service")
         expect(target["port"] in {p["port"] for p in service["spec"]["ports"]}, f"{where}: {kind}: the service's port")
-        expect(webhook["matchPolicy"] == "Equivalent" and webhook["sideEffects"] == "None", f"{where}: {kind}: semantics")
+        expect(webhook["matchPolicy"] == "Equivalent" and webhook["sideEffects"] == "NoneOnDryRun", f"{where}: {kind}: semantics")
         excluded = [e["values"] for e in webhook["namespaceSelector"]["matchExpressions"]
                     if (e["key"], e["operator"]) == ("kubernetes.io/metadata.name", "NotIn")]
         expect(excluded and {"kube-system", NAMESPACE} <= set(excluded[0]), f"{where}: {kind}: stands before its own")
@@ -254,6 +267,8 @@ def check_webhooks(where, rendered, version, values):
         expect(hook["metadata"]["name"] == configuration["metadata"]["name"] and hook["webhooks"] == []
                and hook["metadata"]["annotations"] == {
                    "helm.sh/hook": "pre-delete",
+                   # Validation goes first: it would refuse what nobody pins any more.
+                   "helm.sh/hook-weight": "1" if kind.startswith("Mutating") else "0",
                    "helm.sh/hook-delete-policy": "before-hook-creation,hook-succeeded,hook-failed",
                }, f"{where}: {kind}: uninstalling would leave it before the pods' place")
     kinds = sorted(item["kind"] for item in rendered.hooks() if item["metadata"]["annotations"]["helm.sh/hook"] != "test")
@@ -425,7 +440,7 @@ def check_options(options):
     schema = json.loads((CHART / "values.schema.json").read_text())["properties"]["config"]["properties"]
     by_chart = {"listen", "tls-cert", "tls-key", "client-ca", "ops-listen", "cluster", "registry-ca", "docker-config",
                 "drain-timeout", "trusted-root", "public-good-beside", "tuf-refresh", "tuf-mirror", "tuf-cache",
-                "rekor-lookup", "self-managed-tls", "tls-secret", "tls-dns-name", "webhook-configuration"}
+                "rekor-lookup", "events", "self-managed-tls", "tls-secret", "tls-dns-name", "webhook-configuration"}
     never = {"allow-insecure-kubeconfig"}  # There is no kubeconfig in a pod.
     wanted = options - by_chart - never
     expect(wanted == set(schema), "config in values.schema.json and the options of pinseal serve differ: "
@@ -566,6 +581,21 @@ def documented_values():
     return rows
 
 
+def check_image(chart):
+    """The chart and the image are of one version, and of one mind about user, program and ports."""
+    (program,) = re.findall(r'version: "([^"]+)"', program_text("pinseal/Pinseal.swift"))
+    about = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    expect(str(about["appVersion"]) == program, f"Chart.yaml: appVersion {about['appVersion']}, pinseal --version says {program}")
+    told = dict(re.findall(r"^(USER|EXPOSE|ENTRYPOINT) (.+)$", (CHARTS.parent / "scripts/image/Containerfile").read_text(), re.M))
+    pod = Rendered(render(chart, {})).one("Deployment")["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    security = pod["securityContext"]
+    expect(told["USER"] == f"{security['runAsUser']}:{security['runAsGroup']}", f"the image's user is {told['USER']}")
+    expect(json.loads(told["ENTRYPOINT"])[0].endswith("/" + container["command"][0]), f"the image runs {told['ENTRYPOINT']}")
+    ports = {str(port["containerPort"]) for port in container["ports"]}
+    expect(set(told["EXPOSE"].split()) == ports, f"the image tells of the ports {told['EXPOSE']}")
+
+
 def check_readme(write):
     path = CHART / "README.md"
     rows = ["| value | meaning | default |", "|---|---|---|"]
@@ -618,6 +648,7 @@ def main():
         check_schema(chart)
         check_options(options)
         check_guard(chart)
+        check_image(chart)
         check_golden(chart, cases, write)
         check_readme(write)
     for failure in failures:

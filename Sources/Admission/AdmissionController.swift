@@ -102,13 +102,21 @@ public struct AdmissionController: Sendable {
   let verifier: any ImageVerifying
   let options: Options
   let logger: Logger
+  let observer: (any AdmissionObserver)?
+  /// One line a second about what is no review: anybody who reaches the port can send that.
+  let malformedLines = LinePace(every: .seconds(1))
 
-  /// A controller that asks `policies` and `verifier`, and writes one line a decision to `logger`.
-  public init(policies: any PolicySource, verifier: any ImageVerifying, options: Options = .init(), logger: Logger) {
+  /// A controller that asks `policies` and `verifier`, writes one line a decision to `logger`, and tells `observer` what
+  /// became of StatefulSets.
+  public init(
+    policies: any PolicySource, verifier: any ImageVerifying, options: Options = .init(), logger: Logger,
+    observer: (any AdmissionObserver)? = nil
+  ) {
     self.policies = policies
     self.verifier = verifier
     self.options = options
     self.logger = logger
+    self.observer = observer
   }
 
   /// Judges one review; `query` is that of the URL, undecoded. Answered at once where everything is known.
@@ -127,14 +135,17 @@ public struct AdmissionController: Sendable {
     let deadline = started.advanced(by: budget)
     guard let policy = policies.knownPolicy(ofNamespace: review.namespace) else {
       return .later {
+        let asked = Deadline.now
         let policy = await policies.policy(ofNamespace: review.namespace, deadline: deadline)
+        var subject = subject
+        subject.policyTime = Deadline.now.nanoseconds &- asked.nanoseconds
         return await decide(subject, under: policy, deadline: deadline)
       }
     }
     switch begin(subject, under: policy) {
-    case .decided(let outcome): return .now(conclude(outcome, of: subject))
+    case .decided(let outcome): return .now(concludeJudged(outcome, of: subject))
     case .open(let judgement):
-      return .later { conclude(await finish(judgement, deadline: deadline), of: subject) }
+      return .later { concludeJudged(await finish(judgement, deadline: deadline), of: subject) }
     }
   }
 
@@ -143,12 +154,14 @@ public struct AdmissionController: Sendable {
     let review: AdmissionReview
     let endpoint: Endpoint
     let started: Deadline
+    /// Nanoseconds that reading the policy took, where it was not known.
+    var policyTime: UInt64?
   }
 
   private func decide(_ subject: Case, under policy: NamespacePolicy, deadline: Deadline) async -> AdmissionAnswer {
     switch begin(subject, under: policy) {
-    case .decided(let outcome): conclude(outcome, of: subject)
-    case .open(let judgement): conclude(await finish(judgement, deadline: deadline), of: subject)
+    case .decided(let outcome): concludeJudged(outcome, of: subject)
+    case .open(let judgement): concludeJudged(await finish(judgement, deadline: deadline), of: subject)
     }
   }
 

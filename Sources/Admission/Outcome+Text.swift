@@ -11,19 +11,26 @@ extension Outcome {
   static let maximumAuditAnnotations = 64
 
   /// One line about everything that refuses the request, led by the code of the first image.
-  var message: String {
-    let refusing = failures.filter { $0.excuse == nil }
+  var message: String { Self.line(failures.filter { $0.excuse == nil }) }
+
+  /// One line about what is let through although it is not verified; nil if there is nothing of the kind.
+  var notice: String? {
+    let excused = failures.filter { $0.excuse != nil }
+    return excused.isEmpty ? nil : Self.line(excused)
+  }
+
+  private static func line(_ failures: [Failure]) -> String {
     var message = ""
-    for (index, failure) in refusing.enumerated() {
+    for (index, failure) in failures.enumerated() {
       let text = failure.text(imageLimit: 300, messageLimit: 1200)
-      let left = refusing.count - index
+      let left = failures.count - index
       // Room for "; and 1234 more" is always kept.
-      if index > 0, message.utf8.count + text.utf8.count + 40 > Self.maximumMessageBytes {
+      if index > 0, message.utf8.count + text.utf8.count + 40 > maximumMessageBytes {
         return message + "; and \(left) more"
       }
       message += (index > 0 ? "; " : "") + text
     }
-    return message.cut(bytes: Self.maximumMessageBytes)
+    return message.cut(bytes: maximumMessageBytes)
   }
 
   /// Lines for the user's terminal: about what was let through although it is not verified.

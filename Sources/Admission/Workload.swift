@@ -139,7 +139,7 @@ struct Workload: Sendable {
 
 /// The images that one list of the old object names. Looked up by hash: comparing every place with every old element would
 /// let a large object hold the loop for seconds.
-private struct OldImages {
+struct OldImages {
   /// By their bytes: equal strings in Swift may be spelt differently.
   private struct Named: Hashable {
     let name: [UInt8]

@@ -26,6 +26,9 @@ public final class HTTPClient: HTTPExchanging {
     public var maximumConnectionsPerHost: Int = 32
     /// Requests under way in all; and connections that are kept while idle.
     public var maximumConnections: Int = 512
+    /// Streams open or being opened in all. They do not count among the requests; where HTTP/2 is spoken they share
+    /// connections.
+    public var maximumStreams: Int = 1024
     /// Bytes of body that all answers under way hold together; beyond it those of more than 64 KiB are given up, as if
     /// their connections had broken.
     public var maximumBufferedBytes: Int = 256 << 20
@@ -41,7 +44,7 @@ public final class HTTPClient: HTTPExchanging {
     public init() {}
   }
 
-  private let loop: TransferLoop
+  let loop: TransferLoop
   private let proxies: ProxySettings
   private let nextID = Atomic<UInt64>(0)
 
@@ -62,6 +65,25 @@ public final class HTTPClient: HTTPExchanging {
 
   /// Sends the request and waits for the whole answer. Cancelling the task aborts the transfer.
   public func send(_ request: HTTPRequest, deadline: Deadline) async throws(HTTPClientError) -> HTTPResponse {
+    let transfer = try transfer(request, deadline: deadline)
+    let loop = loop
+    // The client must not close while somebody waits.
+    defer { withExtendedLifetime(self) {} }
+    let result = await withTaskCancellationHandler {
+      await withCheckedContinuation { (continuation: Transfer.Continuation) in
+        transfer.continuation = continuation
+        loop.submit(transfer)
+      }
+    } onCancel: {
+      loop.cancel(transfer)
+    }
+    return try result.get()
+  }
+
+  /// A transfer that may be made.
+  func transfer(
+    _ request: HTTPRequest, deadline: Deadline, stream: Transfer.Stream? = nil
+  ) throws(HTTPClientError) -> Transfer {
     let url = try HTTPURL(parsing: request.url)
     guard url.isSecure || request.allowsPlainHTTP else {
       throw HTTPClientError(code: .invalidURL, description: "\(url.authority): plain HTTP is not allowed here")
@@ -76,20 +98,8 @@ public final class HTTPClient: HTTPExchanging {
       throw HTTPClientError(code: .timedOut, description: "\(url.authority): timed out before the request was begun")
     }
     let id = nextID.add(1, ordering: .relaxed).newValue
-    let transfer = Transfer(
-      id: id, request: request, url: url, proxy: proxies.proxy(for: url), deadline: deadline)
-    let loop = loop
-    // The client must not close while somebody waits.
-    defer { withExtendedLifetime(self) {} }
-    let result = await withTaskCancellationHandler {
-      await withCheckedContinuation { (continuation: Transfer.Continuation) in
-        transfer.continuation = continuation
-        loop.submit(transfer)
-      }
-    } onCancel: {
-      loop.cancel(transfer)
-    }
-    return try result.get()
+    return Transfer(
+      id: id, request: request, url: url, proxy: proxies.proxy(for: url), deadline: deadline, stream: stream)
   }
 
   private static let ownFields: Set<String> = [

@@ -15,6 +15,8 @@ struct ResponseReader: Sendable {
   private(set) var body: [UInt8] = []
   /// Why the answer was given up; nil while it is good.
   private(set) var refusal: Refusal?
+  /// Of the last status line.
+  private(set) var status = 0
   /// Whether the final header is whole.
   private(set) var hasHeader = false
 
@@ -38,6 +40,7 @@ struct ResponseReader: Sendable {
     if !sawStatus || (isInterim && text.starts(with: Array("HTTP/".utf8))) {
       let status = Array(text.split(separator: 0x20, maxSplits: 2).dropFirst().first ?? [])
       sawStatus = true
+      self.status = Int(String(decoding: status, as: UTF8.self)) ?? 0
       isInterim = status.count == 3 && status[0] == UInt8(ascii: "1")
       headers = []
       return true

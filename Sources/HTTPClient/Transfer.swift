@@ -7,29 +7,49 @@ import Synchronization
 final class Transfer: @unchecked Sendable {
   typealias Continuation = CheckedContinuation<Result<HTTPResponse, HTTPClientError>, Never>
 
+  /// What a transfer has whose body is read while it arrives.
+  struct Stream: Sendable {
+    let pipe: StreamPipe
+    /// How long nothing may come once the header is there.
+    let silence: Duration
+  }
+
+  /// Each open stream has a buffer of so many bytes in libcurl, whose own is 16 KiB.
+  private static let streamBufferBytes = 4 << 10
+
   let id: UInt64
   let request: HTTPRequest
   let url: HTTPURL
   /// Nil asks the host directly.
   let proxy: String?
-  let deadline: Deadline
+  /// Nil reads the whole answer.
+  let stream: Stream?
   let isCancelled = Atomic<Bool>(false)
 
+  /// Of a stream that has its header: until when the next byte must come.
+  private(set) var deadline: Deadline
+  /// Of a transfer that is no stream.
   var continuation: Continuation?
   var reader: ResponseReader
+  private(set) var streamedBytes = 0
+  private(set) var isPaused = false
+  /// Of a stream: what libcurl keeps while it waits for its reader, as far as it is counted.
+  var keptBytes = 0
   var refusedPlace: LocalPlace?
   /// The loop's, while the transfer is under way.
   var room: ResponseRoom?
+  var alarm: Alarm?
   /// Freed with this object, after the handle has let go of it.
   var headerList: UnsafeMutablePointer<curl_slist>?
   let errorText = UnsafeMutablePointer<CChar>.allocate(capacity: Int(CURL_ERROR_SIZE))
 
-  init(id: UInt64, request: HTTPRequest, url: HTTPURL, proxy: String?, deadline: Deadline) {
+  init(id: UInt64, request: HTTPRequest, url: HTTPURL, proxy: String?, deadline: Deadline, stream: Stream?) {
     self.id = id
     self.request = request
     self.url = url
     self.proxy = proxy
     self.deadline = deadline
+    self.stream = stream
     reader = ResponseReader(maximumBodyBytes: max(0, request.maximumResponseBytes))
     errorText.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))
   }
@@ -39,16 +59,51 @@ final class Transfer: @unchecked Sendable {
     errorText.deallocate()
   }
 
-  /// A piece of the answer's body; false stops the transfer.
-  func readBody(_ bytes: UnsafeRawBufferPointer) -> Bool {
+  /// A line of the answer's header; false stops the transfer.
+  func readHeader(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    let hadHeader = reader.hasHeader
+    guard reader.readHeader(bytes) else { return false }
+    if let stream, reader.hasHeader {
+      setDeadline(.after(stream.silence))
+      if !hadHeader { stream.pipe.deliver(StreamPipe.Head(status: reader.status, headers: reader.headers)) }
+    }
+    return true
+  }
+
+  enum Taken { case all, notYet, never }
+
+  /// A piece of the answer's body.
+  func readBody(_ bytes: UnsafeRawBufferPointer) -> Taken {
+    guard let stream else { return collect(bytes) ? .all : .never }
+    let isTaken = stream.pipe.write(bytes)
+    isPaused = !isTaken
+    if isPaused { room?.paused.insert(id) }
+    // A peer that waits for the reader is not silent.
+    setDeadline(isTaken ? .after(stream.silence) : Deadline(nanoseconds: .max))
+    if isTaken { streamedBytes &+= bytes.count }
+    return isTaken ? .all : .notYet
+  }
+
+  /// The reader has made room.
+  func willResume() {
+    isPaused = false
+    if let stream { setDeadline(.after(stream.silence)) }
+  }
+
+  private func setDeadline(_ deadline: Deadline) {
+    self.deadline = deadline
+    alarm?.note(deadline)
+  }
+
+  private func collect(_ bytes: UnsafeRawBufferPointer) -> Bool {
     guard reader.readBody(bytes) else { return false }
     guard let room, !room.take(bytes.count, total: reader.body.count) else { return true }
-    reader.giveUp(
-      .connectionLost, "given up: the answers of all servers together have more than \(room.limit) bytes now")
+    reader.giveUp(.connectionLost, room.overflow)
     return false
   }
 
   func complete(_ result: Result<HTTPResponse, HTTPClientError>) {
+    stream?.pipe.end(result.map { _ in })
     continuation?.resume(returning: result)
     continuation = nil
   }
@@ -75,7 +130,15 @@ extension Transfer {
     options.set(CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_2TLS))
     options.set(CURLOPT_HTTP_CONTENT_DECODING, 0)
     options.set(CURLOPT_NETRC, 0)
+    // A peer that has died is noticed although nobody sends anything.
     options.set(CURLOPT_TCP_KEEPALIVE, 1)
+    options.set(CURLOPT_TCP_KEEPIDLE, 30)
+    options.set(CURLOPT_TCP_KEEPINTVL, 15)
+    if stream != nil {
+      options.set(CURLOPT_BUFFERSIZE, Self.streamBufferBytes)
+      // To wait for a connection that may turn out to speak HTTP/2, and be one of its many streams. Without TLS none does.
+      if url.isSecure { options.set(CURLOPT_PIPEWAIT, 1) }
+    }
     options.set(CURLOPT_CONNECTTIMEOUT_MS, max(1, min(connectTimeout.milliseconds, Int(Int32.max))))
     options.set(CURLOPT_ERRORBUFFER, pointer: errorText)
     options.set(CURLOPT_PRIVATE, pointer: context)
@@ -198,13 +261,17 @@ private func transfer(_ context: UnsafeMutableRawPointer) -> Transfer {
 private let onBody: pinseal_curl_data_callback = { data, size, count, context in
   guard let data, let context else { return 0 }
   let bytes = UnsafeRawBufferPointer(start: data, count: size &* count)
-  return transfer(context).readBody(bytes) ? bytes.count : bytes.count &+ 1
+  return switch transfer(context).readBody(bytes) {
+  case .all: bytes.count
+  case .notYet: Int(CURL_WRITEFUNC_PAUSE)
+  case .never: bytes.count &+ 1
+  }
 }
 
 private let onHeader: pinseal_curl_data_callback = { data, size, count, context in
   guard let data, let context else { return 0 }
   let bytes = UnsafeRawBufferPointer(start: data, count: size &* count)
-  return transfer(context).reader.readHeader(bytes) ? bytes.count : bytes.count &+ 1
+  return transfer(context).readHeader(bytes) ? bytes.count : bytes.count &+ 1
 }
 
 private let onSocket: curl_opensocket_callback = { context, _, address in

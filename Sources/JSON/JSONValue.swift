@@ -76,15 +76,28 @@ public struct JSONValue: Sendable {
     return result
   }
 
-  /// Throws `unknownMember` if this object has a member of another name; names are compared exactly, case and all.
-  public func allowOnly(_ names: [String]) throws(JSONError) {
-    // Not `names.contains`: Swift's strings are equal when canonically equivalent, and U+212A (KELVIN SIGN) is equivalent
-    // to the letter K.
-    for (name, value) in try members() where !names.contains(where: { $0.utf8.elementsEqual(name.utf8) }) {
-      throw JSONError(
-        .unknownMember, at: value.range.lowerBound,
-        "\(pathOrText) has an unknown member \"\(name.printable(limit: 64))\"")
+  /// The first member with a name that is none of `names`, compared exactly, case and all; throws if this is no object.
+  /// Decodes no name but that one.
+  public func member(outside names: [String]) throws(JSONError) -> (name: String, value: JSONValue)? {
+    try expect(.object)
+    var key = index + 1
+    while key < Int(entry.next) {
+      // Not `names.contains`: Swift's strings are equal when canonically equivalent, and U+212A (KELVIN SIGN) is
+      // equivalent to the letter K.
+      if !names.contains(where: { document.name(at: key, equals: $0) }) {
+        return (document.string(at: key), JSONValue(document: document, index: key + 1))
+      }
+      key = Int(document.tape[key + 1].next)
     }
+    return nil
+  }
+
+  /// Throws `unknownMember` if this object has a member of another name.
+  public func allowOnly(_ names: [String]) throws(JSONError) {
+    guard let (name, value) = try member(outside: names) else { return }
+    throw JSONError(
+      .unknownMember, at: value.range.lowerBound,
+      "\(pathOrText) has an unknown member \"\(name.printable(limit: 64))\"")
   }
 
   // MARK: Arrays

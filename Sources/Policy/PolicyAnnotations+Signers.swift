@@ -5,8 +5,7 @@ import Sigstore
 extension PolicyAnnotations {
   /// The most bytes of an identity or issuer that is compared as it is.
   static let maximumIdentityBytes = 2048
-  /// The most pairs of `signature-annotations`, and the most bytes of a name and of a value.
-  static let maximumSignatureAnnotations = 16
+  /// The most bytes of a name and of a value of `signature-annotations`.
   static let maximumAnnotationNameBytes = 256
   static let maximumAnnotationValueBytes = 1024
 
@@ -116,10 +115,18 @@ extension PolicyAnnotations {
         throw PolicyError(.signatureAnnotations, "asks for \(name.printable(limit: 64)) twice")
       }
       pairs[name] = value
-      guard pairs.count <= maximumSignatureAnnotations else {
+      guard pairs.count <= SignatureDemand.maximumAnnotations else {
         throw PolicyError(
-          .signatureAnnotations, "holds more than \(maximumSignatureAnnotations) pairs, which is the most allowed")
+          .signatureAnnotations,
+          "holds more than \(SignatureDemand.maximumAnnotations) pairs, which is the most allowed")
       }
+    }
+    let byteCount = pairs.reduce(0) { $0 + $1.key.utf8.count + $1.value.utf8.count }
+    guard byteCount <= SignatureDemand.maximumAnnotationBytes else {
+      throw PolicyError(
+        .signatureAnnotations,
+        "asks for \(byteCount) bytes of names and values together, at most \(SignatureDemand.maximumAnnotationBytes) are "
+          + "taken, since no more than \(VerifiedSignature.maximumAnnotationBytes) are kept of what is signed")
     }
     return pairs
   }

@@ -37,6 +37,13 @@ public struct VerificationPolicy: Sendable, Hashable {
   /// Whether a signature counts without proof that it is in the transparency log.
   public var ignoresLog: Bool { !demand.requiresLog }
 
+  /// Which annotation has no effect, in words for whoever applies an object; nil if all have.
+  public var warning: String? {
+    guard ignoresLog, !demand.logKeys.isEmpty else { return nil }
+    return "\(PolicyAnnotation.logKey.fullName) of the namespace has no effect beside "
+      + "\(PolicyAnnotation.ignoreLog.fullName) \"true\": no log is read, so remove one of the two"
+  }
+
   /// A policy of these parts.
   public init(
     demand: SignatureDemand, failurePolicy: FailurePolicy = .block, pin: PinMode = .tagAndDigest,

@@ -1,11 +1,14 @@
-/// A map that forgets what was least recently used once it holds `capacity` entries, and what is older than it may be.
+/// A map that forgets what was least recently used once it holds `capacity` entries, or entries of more than
+/// `maximumCost` together, and what is older than it may be.
 ///
-/// Not thread-safe by itself: keep it in a `Locked`. All operations take constant time.
+/// Not thread-safe by itself: keep it in a `Locked`. All operations take constant time, but for as many entries as a dear
+/// one makes room of.
 public struct BoundedCache<Key: Hashable & Sendable, Value: Sendable>: Sendable {
   private struct Entry: Sendable {
     let key: Key
     /// Nil in a free slot: what was forgotten is not kept in memory.
     var value: Value?
+    var cost: Int
     var expires: Deadline?
     var newer: Int
     var older: Int
@@ -19,9 +22,16 @@ public struct BoundedCache<Key: Hashable & Sendable, Value: Sendable>: Sendable 
   private var oldest = none
   /// The most entries it ever holds.
   public let capacity: Int
+  /// What all entries together may cost, in whatever unit `insert` is told.
+  public let maximumCost: Int
+  /// What they cost now; never more than `maximumCost`.
+  public private(set) var cost = 0
 
-  /// A cache for `capacity` entries, one at least.
-  public init(capacity: Int) { self.capacity = max(1, capacity) }
+  /// A cache for `capacity` entries, one at least, which together cost at most `maximumCost`.
+  public init(capacity: Int, maximumCost: Int = .max) {
+    self.capacity = max(1, capacity)
+    self.maximumCost = max(0, maximumCost)
+  }
 
   /// How many entries it holds, expired ones that nobody asked for included.
   public var count: Int { index.count }
@@ -40,17 +50,16 @@ public struct BoundedCache<Key: Hashable & Sendable, Value: Sendable>: Sendable 
     return slots[slot].value
   }
 
-  /// Stores `value`, forgetting the least recently used entry if there is no room. Without `expires` it never ages.
-  public mutating func insert(_ value: Value, forKey key: Key, expires: Deadline? = nil) {
-    if let slot = index[key] {
-      slots[slot].value = value
-      slots[slot].expires = expires
-      unlink(slot)
-      linkNewest(slot)
-      return
-    }
-    if index.count >= capacity, oldest != Self.none { remove(oldest) }
-    let entry = Entry(key: key, value: value, expires: expires, newer: Self.none, older: Self.none)
+  /// Stores `value`, forgetting the least recently used entries if there is no room. Without `expires` it never ages. One
+  /// that alone costs more than everything may is not kept, and what was under its key is forgotten.
+  public mutating func insert(_ value: Value, forKey key: Key, cost entryCost: Int = 0, expires: Deadline? = nil) {
+    let entryCost = max(0, entryCost)
+    if let slot = index[key] { remove(slot) }
+    guard entryCost <= maximumCost else { return }
+    while oldest != Self.none, index.count >= capacity || cost > maximumCost - entryCost { remove(oldest) }
+    cost += entryCost
+    let entry = Entry(
+      key: key, value: value, cost: entryCost, expires: expires, newer: Self.none, older: Self.none)
     let slot: Int
     if let reused = free.popLast() {
       slots[reused] = entry
@@ -72,6 +81,7 @@ public struct BoundedCache<Key: Hashable & Sendable, Value: Sendable>: Sendable 
     unlink(slot)
     index[slots[slot].key] = nil
     slots[slot].value = nil
+    cost -= slots[slot].cost
     free.append(slot)
   }
 

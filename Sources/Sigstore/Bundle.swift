@@ -81,8 +81,8 @@ struct Bundle {
   private static func evidence(
     _ material: Field, _ version: BundleVersion
   ) throws(CandidateRejection) -> SignatureEvidence {
-    let entries = try material.optional("tlogEntries")?.elements(atMost: LogVerifier.maximumEntryCount) ?? []
-    for entry in entries { try LogEntryForm.require(entry) }
+    let fields = try material.optional("tlogEntries")?.elements(atMost: LogVerifier.maximumEntryCount) ?? []
+    let entries = try fields.map { field throws(CandidateRejection) in try LogEntryForm(field) }
     var timestamps: [[UInt8]] = []
     if let data = try material.optional("timestampVerificationData") {
       try data.allowOnly(["rfc3161Timestamps"])
@@ -185,42 +185,6 @@ struct Envelope {
   static func preAuthenticationEncoding(of payload: [UInt8]) -> [UInt8] {
     let type = MediaType.inTotoStatement
     return Array("DSSEv1 \(type.utf8.count) \(type) \(payload.count) ".utf8) + payload
-  }
-}
-
-/// The form of a log's entry in a bundle (protobuf-specs, sigstore_rekor.proto), also where its content is not read.
-enum LogEntryForm {
-  static func require(_ entry: Field) throws(CandidateRejection) {
-    try entry.allowOnly([
-      "logIndex", "logId", "kindVersion", "integratedTime", "inclusionPromise", "inclusionProof", "canonicalizedBody",
-    ])
-    _ = try entry.optional("logIndex")?.int64()
-    _ = try entry.optional("integratedTime")?.int64()
-    _ = try entry.optional("canonicalizedBody")?.bytes()
-    if let id = try entry.optional("logId") {
-      try id.allowOnly(["keyId"])
-      _ = try id.optional("keyId")?.bytes(atMost: 64)
-    }
-    if let version = try entry.optional("kindVersion") {
-      try version.allowOnly(["kind", "version"])
-      _ = try version.optional("kind")?.string(atMost: 64)
-      _ = try version.optional("version")?.string(atMost: 64)
-    }
-    if let promise = try entry.optional("inclusionPromise") {
-      try promise.allowOnly(["signedEntryTimestamp"])
-      _ = try promise.optional("signedEntryTimestamp")?.bytes(atMost: 1024)
-    }
-    if let proof = try entry.optional("inclusionProof") {
-      try proof.allowOnly(["logIndex", "rootHash", "treeSize", "hashes", "checkpoint"])
-      _ = try proof.optional("logIndex")?.int64()
-      _ = try proof.optional("treeSize")?.int64()
-      _ = try proof.optional("rootHash")?.bytes(atMost: 64)
-      for hash in try proof.optional("hashes")?.elements(atMost: 64) ?? [] { _ = try hash.bytes(atMost: 64) }
-      if let checkpoint = try proof.optional("checkpoint") {
-        try checkpoint.allowOnly(["envelope"])
-        _ = try checkpoint.optional("envelope")?.string(atMost: 16_384)
-      }
-    }
   }
 }
 

@@ -45,45 +45,30 @@ struct BundleLogEntry: Sendable {
 }
 
 extension BundleLogEntry {
-  init(_ field: Field) throws(CandidateRejection) {
-    try field.allowOnly([
-      "logIndex", "logId", "kindVersion", "integratedTime", "inclusionPromise", "inclusionProof", "canonicalizedBody",
-    ])
-    logIndex = try field.optional("logIndex")?.notNegative() ?? 0
-    let id = try field.member("logId")
-    try id.allowOnly(["keyId"])
-    logID = try id.member("keyId").bytes(count: 32)
-    let kindVersion = try field.member("kindVersion")
-    try kindVersion.allowOnly(["kind", "version"])
-    kind = try kindVersion.member("kind").string(atMost: 64)
-    version = try kindVersion.member("version").string(atMost: 64)
+  /// The entry that `form` spells, if all is there that an entry must have.
+  init(_ form: LogEntryForm) throws(CandidateRejection) {
+    let field = form.field
+    logIndex = try field.notNegative(form.logIndex ?? 0, "logIndex")
+    logID = try field.ofCount(32, form.logID, "logId.keyId")
+    kind = try field.required(form.kind, "kindVersion.kind")
+    version = try field.required(form.version, "kindVersion.version")
     // 0 is how protobuf says that there is none.
-    integratedTime = try field.optional("integratedTime")?.notNegative().nonZero
-    if let promise = try field.optional("inclusionPromise") {
-      try promise.allowOnly(["signedEntryTimestamp"])
-      signedEntryTimestamp = try promise.member("signedEntryTimestamp").bytes(atMost: 1024)
-    } else {
-      signedEntryTimestamp = nil
-    }
-    proof = try field.optional("inclusionProof").map(Self.proof)
-    body = try field.member("canonicalizedBody").bytes()
+    integratedTime = try field.notNegative(form.integratedTime ?? 0, "integratedTime").nonZero
+    signedEntryTimestamp =
+      form.hasPromise
+      ? try field.required(form.signedEntryTimestamp, "inclusionPromise.signedEntryTimestamp") : nil
+    proof = try form.proof.map(Self.proof)
+    body = try field.required(form.body, "canonicalizedBody")
   }
 
-  private static func proof(_ field: Field) throws(CandidateRejection) -> InclusionProof {
-    try field.allowOnly(["logIndex", "rootHash", "treeSize", "hashes", "checkpoint"])
-    var path: [[UInt8]] = []
-    for hash in try field.optional("hashes")?.elements(atMost: MerkleProof.maximumPathCount) ?? [] {
-      path.append(try hash.bytes(count: 32))
-    }
-    var envelope: String?
-    if let checkpoint = try field.optional("checkpoint") {
-      try checkpoint.allowOnly(["envelope"])
-      envelope = try checkpoint.member("envelope").string(atMost: SignedNote.maximumByteCount)
-    }
+  private static func proof(_ form: LogEntryForm.InclusionProof) throws(CandidateRejection) -> InclusionProof {
+    let field = form.field
+    for (index, hash) in form.path.enumerated() { _ = try field.ofCount(32, hash, "hashes[\(index)]") }
     return InclusionProof(
-      logIndex: try field.optional("logIndex")?.notNegative() ?? 0,
-      rootHash: try field.member("rootHash").bytes(count: 32),
-      treeSize: try field.optional("treeSize")?.notNegative() ?? 0, path: path, checkpoint: envelope)
+      logIndex: try field.notNegative(form.logIndex ?? 0, "logIndex"),
+      rootHash: try field.ofCount(32, form.rootHash, "rootHash"),
+      treeSize: try field.notNegative(form.treeSize ?? 0, "treeSize"), path: form.path,
+      checkpoint: form.hasCheckpoint ? try field.required(form.envelope, "checkpoint.envelope") : nil)
   }
 
   /// The trusted log that this is an entry of, if it is of one.
@@ -96,18 +81,27 @@ extension BundleLogEntry {
   }
 }
 
+/// What a form's members must be, each named by its way from this object.
 extension Field {
-  fileprivate func notNegative() throws(CandidateRejection) -> Int64 {
-    let number = try int64()
-    guard number >= 0 else { throw malformed("\(path) is negative") }
+  fileprivate func required<Value>(_ value: Value?, _ name: String) throws(CandidateRejection) -> Value {
+    guard let value else { throw malformed("\(way(name)) is missing") }
+    return value
+  }
+
+  fileprivate func notNegative(_ number: Int64, _ name: String) throws(CandidateRejection) -> Int64 {
+    guard number >= 0 else { throw malformed("\(way(name)) is negative") }
     return number
   }
 
-  fileprivate func bytes(count: Int) throws(CandidateRejection) -> [UInt8] {
-    let bytes = try bytes(atMost: count)
-    guard bytes.count == count else { throw malformed("\(path) has \(bytes.count) bytes, expected \(count)") }
+  fileprivate func ofCount(_ count: Int, _ bytes: [UInt8]?, _ name: String) throws(CandidateRejection) -> [UInt8] {
+    let bytes = try required(bytes, name)
+    guard bytes.count == count else {
+      throw malformed("\(way(name)) has \(bytes.count) bytes, expected \(count)")
+    }
     return bytes
   }
+
+  private func way(_ name: String) -> String { path.isEmpty ? name : "\(path).\(name)" }
 }
 
 extension Int64 {

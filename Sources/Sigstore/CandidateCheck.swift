@@ -41,6 +41,18 @@ extension Optional where Wrapped == any CandidateCheckObserver {
     }
   }
 
+  /// Runs `body` as the part of this check that can refuse beforehand; if it does not, the check is still to be made.
+  func beforehand<Result>(
+    _ check: CandidateCheck, _ body: () throws(CandidateRejection) -> Result
+  ) throws(CandidateRejection) -> Result {
+    guard let observer = self else { return try body() }
+    observer.began(check)
+    do { return try body() } catch {
+      observer.ended(check, error)
+      throw error
+    }
+  }
+
   /// Runs `body` as this check. Without an observer it is only run.
   func during<Result>(
     _ check: CandidateCheck, _ body: () throws(CandidateRejection) -> Result

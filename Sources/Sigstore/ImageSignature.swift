@@ -102,7 +102,7 @@ public enum ImageSignature {
     guard let certificate = try signed.certificate() else {
       throw CandidateRejection(.otherKey, "signed without a certificate, where only identities are trusted")
     }
-    try demand.requireAskedFor(certificate, observer: observer)
+    let asked = try demand.requireAskedFor(certificate, observer: observer)
     let key = try certificate.signingKey()
     try observer.during(.signature) { () throws(CandidateRejection) in
       guard try Signer.made(signed.signature, over: signed.payload, by: key, format: .simpleSigning) else {
@@ -111,7 +111,7 @@ public enum ImageSignature {
     }
     let evidence = try signed.evidence(readingTimestamps: true)
     let (identity, finding) = try evidence.identity(
-      of: certificate,
+      of: asked,
       signature: LoggedSignature(
         signature: signed.signature,
         verifier: .certificate(certificate),

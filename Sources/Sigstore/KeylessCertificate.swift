@@ -2,15 +2,26 @@ public import Crypto
 import Primitives
 
 /// Certificates of keyless signatures: short-lived, issued to an identity that OpenID Connect vouched for.
-public enum KeylessCertificate {
-  /// The identity that `leaf` was issued to, if all of it holds at every one of `times`.
+public struct KeylessCertificate: Sendable {
+  /// The certificate.
+  let leaf: X509Certificate
+  /// The identity that it names. Read once, and nothing of it verified: for `verify` to confirm.
+  let claimed: SignerIdentity
+
+  /// Reads who `certificate` says it was issued to.
+  public init(_ certificate: X509Certificate) throws(CandidateRejection) {
+    leaf = certificate
+    claimed = try FulcioCertificate.identity(of: certificate)
+  }
+
+  /// The identity that it was issued to, if all of it holds at every one of `times`.
   ///
   /// `times` are those that were verified to be when the signature existed: of a log's signed entry timestamp, of
   /// time-stamps. The clock is none: such a certificate is valid for minutes. Without any time nothing is accepted. At every
   /// time one authority must be in service from which a path leads to the leaf; one certificate transparency log must have
   /// signed for the leaf.
-  public static func verify(
-    leaf: X509Certificate, signedTimes times: [UnixTime], root: TrustedRoot
+  public func verify(
+    signedTimes times: [UnixTime], root: TrustedRoot
   ) throws(CandidateRejection) -> SignerIdentity {
     guard !times.isEmpty else {
       throw CandidateRejection(
@@ -26,14 +37,12 @@ public enum KeylessCertificate {
       }) {
         continue
       }
-      paths.append(try path(to: leaf, at: time, root.certificateAuthorities))
+      paths.append(try Self.path(to: leaf, at: time, root.certificateAuthorities))
     }
     var issuers: [X509Certificate] = []
     for found in paths where !issuers.contains(found.path[1]) { issuers.append(found.path[1]) }
-    for issuer in issuers {
-      try SignedCertificateTimestamp.verify(in: leaf, issuedBy: issuer, logs: root.certificateLogs)
-    }
-    return try FulcioCertificate.identity(of: leaf)
+    try SignedCertificateTimestamp.verify(in: leaf, issuedByEach: issuers, logs: root.certificateLogs)
+    return claimed
   }
 
   private static func path(

@@ -44,10 +44,17 @@ public struct SignatureDemand: Sendable, Hashable {
   public let logKeys: [PublicKey]
   /// Whether what is signed must name the repository. Judged where repositories have meaning, not by `objection`.
   public let signedIdentity: SignedIdentity
-  /// What must be signed with it: names and values, compared to the byte.
+  /// What must be signed with it: names and values, compared to the byte. More than `maximumAnnotations` of
+  /// `maximumAnnotationBytes` may be more than facts keep, and then nothing meets it.
   public let annotations: [String: String]
   /// SHA-256 over all of the above.
   public let fingerprint: [UInt8]
+
+  /// The most annotations to ask for.
+  public static let maximumAnnotations = 16
+  /// The most bytes of their names and values together: half of what facts keep, so that whoever signs just what is asked
+  /// for has as much left for what tools add to it.
+  public static let maximumAnnotationBytes = VerifiedSignature.maximumAnnotationBytes / 2
 
   /// The logs of `logKeys`.
   let ownLogs: [TransparencyLog]

@@ -8,8 +8,8 @@ struct SignatureEvidence {
     case none
     /// The annotation of a simple signing layer.
     case annotation([UInt8])
-    /// Entries of a bundle.
-    case entries([Field], BundleVersion)
+    /// Entries of a bundle, of which the form was read with the bundle.
+    case entries([LogEntryForm], BundleVersion)
   }
 
   let log: Log
@@ -37,7 +37,7 @@ struct SignatureEvidence {
   /// Who signed with `certificate`, and the evidence for it: a log proof where the demand wants one, and at least one
   /// trusted time, of a log or of a time-stamp authority.
   func identity(
-    of certificate: X509Certificate, signature: LoggedSignature, demand: SignatureDemand, trust: TrustedRoot,
+    of certificate: KeylessCertificate, signature: LoggedSignature, demand: SignatureDemand, trust: TrustedRoot,
     observer: (any CandidateCheckObserver)?
   ) throws(CandidateRejection) -> (identity: SignerIdentity, finding: Finding) {
     var times = try times(of: signature, trust, observer)
@@ -59,7 +59,7 @@ struct SignatureEvidence {
         .timestampInvalid, "signed with a certificate, but nothing trusted says when: \(missing)")
     }
     let identity = try observer.during(.certificate) { () throws(CandidateRejection) in
-      try KeylessCertificate.verify(leaf: certificate, signedTimes: times, root: trust)
+      try certificate.verify(signedTimes: times, root: trust)
     }
     return (identity, Finding(log: proofs.first, times: times))
   }
@@ -91,9 +91,9 @@ struct SignatureEvidence {
     switch log {
     case .none: return []
     case .annotation(let json): return [try LogVerifier.verifyAnnotation(json, entryOf: signature, logs: logs)]
-    case .entries(let fields, let version):
-      guard !fields.isEmpty else { return [] }
-      let entries = try fields.map { field throws(CandidateRejection) in try BundleLogEntry(field) }
+    case .entries(let forms, let version):
+      guard !forms.isEmpty else { return [] }
+      let entries = try forms.map { form throws(CandidateRejection) in try BundleLogEntry(form) }
       return try LogVerifier.verify(entries, entryOf: signature, logs: logs, version: version, times: times)
     }
   }
@@ -102,22 +102,18 @@ struct SignatureEvidence {
 }
 
 extension SignatureDemand {
-  /// Throws unless the names in `certificate`, of which nothing is verified yet, are asked for: whatever else it says, it
-  /// could not count, and nothing dear need be done for it.
+  /// The certificate with the names in it, of which nothing is verified yet; throws unless they are asked for: whatever
+  /// else it says, it could not count, and nothing dear need be done for it.
   func requireAskedFor(
     _ certificate: X509Certificate, observer: (any CandidateCheckObserver)?
-  ) throws(CandidateRejection) {
-    _ = try observer.duringIfAny(.policy) { () throws(CandidateRejection) -> Never? in
-      try requireAskedFor(certificate)
-      return nil
-    }
-  }
-
-  private func requireAskedFor(_ certificate: X509Certificate) throws(CandidateRejection) {
-    let claimed = try FulcioCertificate.identity(of: certificate)
-    guard identities.contains(where: { $0.matches(claimed) }) else {
-      throw CandidateRejection(
-        .identityMismatch, "signed with a certificate for \(claimed.short), who is not asked for")
+  ) throws(CandidateRejection) -> KeylessCertificate {
+    try observer.beforehand(.policy) { () throws(CandidateRejection) in
+      let read = try KeylessCertificate(certificate)
+      guard identities.contains(where: { $0.matches(read.claimed) }) else {
+        throw CandidateRejection(
+          .identityMismatch, "signed with a certificate for \(read.claimed.short), who is not asked for")
+      }
+      return read
     }
   }
 }

@@ -51,7 +51,7 @@ struct SignedBundle {
         throw CandidateRejection(.keyless, "signed with a certificate (keyless), where only keys are trusted")
       }
       let certificate = try field.certificate()
-      try demand.requireAskedFor(certificate, observer: observer)
+      let asked = try demand.requireAskedFor(certificate, observer: observer)
       let key = try certificate.signingKey()
       try observer.during(.signature) { () throws(CandidateRejection) in
         guard try isMade(by: key) else {
@@ -59,7 +59,7 @@ struct SignedBundle {
         }
       }
       let (identity, finding) = try bundle.evidence.identity(
-        of: certificate,
+        of: asked,
         signature: LoggedSignature(
           signature: signature,
           verifier: .certificate(certificate), content: content),

@@ -11,18 +11,25 @@ enum SignedCertificateTimestamp {
   private static let maximumByteCount = 16_384
   private static let maximumCount = 32
 
-  /// Throws unless one of `logs` has signed for `certificate`, which `issuer` issued, while its key was valid.
+  /// Throws unless, for each of `issuers`, one of `logs` has signed for `certificate` as issued by it, while its key was
+  /// valid.
   ///
   /// Timestamps of unknown logs and of unknown versions are skipped; so are wrong ones, but if none is right they are the
   /// reason that is told.
   static func verify(
-    in certificate: X509Certificate, issuedBy issuer: X509Certificate, logs: [CertificateLog]
+    in certificate: X509Certificate, issuedByEach issuers: [X509Certificate], logs: [CertificateLog]
   ) throws(CandidateRejection) {
     guard let list = certificate.extension(listIdentifier) else {
       throw rejection("its certificate has no timestamp of a certificate transparency log (SCT)")
     }
     let timestamps = try timestamps(in: list.value)
     let signedPart = certificate.signedPart(withoutExtension: listIdentifier)
+    for issuer in issuers { try requireOne(of: timestamps, over: signedPart, issuedBy: issuer, by: logs) }
+  }
+
+  private static func requireOne(
+    of timestamps: [Timestamp], over signedPart: [UInt8], issuedBy issuer: X509Certificate, by logs: [CertificateLog]
+  ) throws(CandidateRejection) {
     let issuerKey = HashAlgorithm.sha256.hash(issuer.subjectPublicKeyInfo)
     var failure: CandidateRejection?
     for timestamp in timestamps {

@@ -48,8 +48,14 @@ public struct VerifiedSignature: Sendable, Hashable {
   public let times: [UnixTime]
   /// What a simple signing payload calls the image; nil for bundles, which do not name it, and for what is no name.
   public let dockerReference: String?
-  /// What was signed with it, as far as it is text: at most 64 annotations and 8 KiB; more than that count as none.
+  /// What was signed with it, as far as it is text: at most `maximumAnnotations` of `maximumAnnotationBytes` together; more
+  /// than that count as none.
   public let annotations: [String: String]
+
+  /// The most annotations of one signature that are kept.
+  public static let maximumAnnotations = 64
+  /// The most bytes of their names and values together.
+  public static let maximumAnnotationBytes = 8192
 
   /// A finding.
   public init(
@@ -89,8 +95,6 @@ struct SignedAnnotations {
   private var byteCount = 0
   private var isNone = false
 
-  static let maximumCount = 64
-  static let maximumByteCount = 8192
   /// The most bytes of a docker-reference that is kept: a name of 255, a tag of 128 and a digest are less.
   static let maximumReferenceByteCount = 512
 
@@ -98,7 +102,8 @@ struct SignedAnnotations {
     byteCount += name.utf8.count + value.utf8.count
     // Two names that Unicode takes for one would share a place here, the one's name with the other's value.
     isNone =
-      isNone || pairs.count >= Self.maximumCount || byteCount > Self.maximumByteCount || pairs[name] != nil
+      isNone || pairs.count >= VerifiedSignature.maximumAnnotations
+      || byteCount > VerifiedSignature.maximumAnnotationBytes || pairs[name] != nil
     if isNone { pairs = [:] } else { pairs[name] = value }
   }
 }

@@ -37,6 +37,9 @@ final class FactCache: Sendable {
     let reading: SignatureDemand.Reading
   }
 
+  /// About what a key and its place in the tables take: digest, fingerprints, and the tables' own entries.
+  static let keyByteCount = 400
+
   /// Facts of one signer, or identities, about one digest.
   private static let maximumFactsPerKey = 8
 
@@ -54,7 +57,7 @@ final class FactCache: Sendable {
   init(limits: VerifierLimits, now: @escaping @Sendable () -> Deadline) {
     state = Locked(
       State(
-        facts: BoundedCache(capacity: limits.cachedFacts),
+        facts: BoundedCache(capacity: limits.cachedFacts, maximumCost: limits.cachedFactBytes),
         refusals: BoundedCache(capacity: limits.cachedRefusals)))
     factLifetime = limits.factLifetime
     negativeLifetime = limits.negativeLifetime
@@ -111,7 +114,9 @@ final class FactCache: Sendable {
         var facts = state.facts.value(forKey: key, now: moment) ?? []
         facts.removeAll { $0 == signature }
         facts.insert(signature, at: 0)
-        state.facts.insert(Array(facts.prefix(Self.maximumFactsPerKey)), forKey: key, expires: expires)
+        facts = Array(facts.prefix(Self.maximumFactsPerKey))
+        let cost = facts.reduce(Self.keyByteCount) { $0 + $1.approximateByteCount }
+        state.facts.insert(facts, forKey: key, cost: cost, expires: expires)
       }
     }
   }
@@ -135,4 +140,21 @@ final class FactCache: Sendable {
 
   func countMiss() { state.withLock { state in state.statistics.misses &+= 1 } }
   func countJoined() { state.withLock { state in state.statistics.joined &+= 1 } }
+}
+
+extension VerifiedSignature {
+  /// About how much memory this takes: all that a signer may make longer, and an allowance for what holds it.
+  var approximateByteCount: Int {
+    // What an array or a text takes beside its content, and an entry of a dictionary.
+    let (buffer, entry) = (48, 96)
+    func bytes(_ text: String) -> Int { text.utf8.count + buffer }
+    var count = 256 + times.count * 8
+    switch signer {
+    case .key(let fingerprint): count += fingerprint.bytes.count + buffer
+    case .identity(let identity): count += identity.subjects.reduce(bytes(identity.issuer)) { $0 + bytes($1) }
+    }
+    if let log { count += log.logID.count + buffer + bytes(log.logURL) }
+    if let dockerReference { count += bytes(dockerReference) }
+    return annotations.reduce(count) { $0 + bytes($1.key) + bytes($1.value) + entry }
+  }
 }

@@ -34,6 +34,7 @@ extension SignatureSearch {
     _ layers: [Descriptor], owner: String, budget: Budget, into report: inout PlaceReport
   ) async {
     var toFetch: [SignedLayer] = []
+    let predicted = predictedPayloads
     for (index, layer) in layers.enumerated() {
       guard layer.mediaType == MediaType.simpleSigning else {
         report.others += 1
@@ -44,7 +45,7 @@ extension SignatureSearch {
       if let flaw = flaw(of: layer) {
         report.judged += 1
         report.findings.append(signed.finding(flaw))
-      } else if let payload = predictedPayload(layer) {
+      } else if let payload = predicted.first(where: { layer.describes($0) }) {
         guard !Task.isCancelled, budget.take() else { continue }
         report.judged += 1
         report.absorb(await judge(signed, payload: payload))
@@ -96,17 +97,12 @@ extension SignatureSearch {
     return nil
   }
 
-  /// The payload that cosign writes by default, if this layer's digest is its hash.
-  private func predictedPayload(_ layer: Descriptor) -> [UInt8]? {
+  /// The payloads that cosign writes by default, one for each name of the repository.
+  private var predictedPayloads: [[UInt8]] {
     // cosign writes Docker Hub by its old name; skopeo by the present one (with a tag, which cannot be guessed).
     var names = [reference.name]
     if reference.registry == "docker.io" { names.insert("index.docker.io/" + reference.repository, at: 0) }
-    for name in names {
-      let payload = ImageSignature.defaultPayload(dockerReference: name, digest: digest)
-      guard layer.size == Int64(payload.count) else { continue }
-      if Digest(hashing: payload, algorithm: layer.digest.algorithm) == layer.digest { return payload }
-    }
-    return nil
+    return names.map { ImageSignature.defaultPayload(dockerReference: $0, digest: digest) }
   }
 
   private func fetchAndJudge(_ group: PayloadLayers) async -> PlaceReport {
@@ -143,6 +139,13 @@ extension SignatureSearch {
       .simpleSigning(
         payload: payload, layerMediaType: layer.descriptor.mediaType, annotations: layer.descriptor.annotations),
       order: layer.order, label: layer.label, kind: .simpleSigning)
+  }
+}
+
+extension Descriptor {
+  /// Whether it is of exactly these bytes.
+  fileprivate func describes(_ bytes: [UInt8]) -> Bool {
+    size == Int64(bytes.count) && Digest(hashing: bytes, algorithm: digest.algorithm) == digest
   }
 }
 

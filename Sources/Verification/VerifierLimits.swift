@@ -21,6 +21,9 @@ public struct VerifierLimits: Sendable {
   /// Facts remembered; the least recently used is forgotten first.
   public var cachedFacts = 65_536
 
+  /// About how many bytes of memory the facts take together: a signer may sign much beside a digest.
+  public var cachedFactBytes = 64 << 20
+
   /// How long a fact is remembered, nil for as long as there is room.
   ///
   /// A signature that was valid stays valid: taking it out of the registry withdraws nothing, since anybody may have kept

@@ -57,6 +57,9 @@ struct Serve: AsyncParsableCommand {
   )
   var defaultVerification: String?
 
+  @Option(help: "Whether Events tell of decisions: enabled or disabled. A file: cluster has none. (default: enabled)")
+  var events: String?
+
   @Option(help: "text or json. (default: text)")
   var logFormat: String?
 
@@ -67,22 +70,27 @@ struct Serve: AsyncParsableCommand {
 
   @OptionGroup(title: "Trust") var trust: TrustOptions
 
+  @OptionGroup(title: "Degraded") var degraded: DegradedOptions
+
   @OptionGroup(title: "Bounds") var bounds: Bounds
 
   private enum Default: String, CaseIterable { case enabled, disabled }
 
+  /// Where there is no host name either.
+  private static let unnamedInstance = "pinseal"
+
   private static let optionNames: Set<String> = Set(
     [
       "listen", "tls-cert", "tls-key", "client-ca", "ops-listen", "cluster", "allow-insecure-kubeconfig",
-      "insecure-registry", "registry-ca", "docker-config", "default-verification",
+      "insecure-registry", "registry-ca", "docker-config", "default-verification", "events",
       "log-format", "log-level",
-    ] + CertificateOptions.names + TrustOptions.names + Bounds.names)
+    ] + CertificateOptions.names + TrustOptions.names + DegradedOptions.names + Bounds.names)
 
   func run() async throws {
     let settings = try Settings(configurationFile: config, known: Self.optionNames)
-    let logger = try Self.logger(
-      format: settings.choice("log-format", flag: logFormat, default: LogFormat.text),
-      level: settings.choice("log-level", flag: logLevel, default: Logger.Level.info))
+    let format = try settings.choice("log-format", flag: logFormat, default: LogFormat.text)
+    let level = try settings.choice("log-level", flag: logLevel, default: Logger.Level.info)
+    let logger = Self.logger(format: format, level: level, output: .standardErrorInBackground(format: format))
     let services: [any Service]
     do {
       services = try await makeServices(settings, logger: logger)
@@ -128,10 +136,23 @@ struct Serve: AsyncParsableCommand {
     if try TrustOptions.isSet("rekor-lookup", trust.rekorLookup, settings) {
       configuration.logLookup = RekorLookup(http: client)
     }
-    let webhook = try WebhookService(configuration, cluster: cluster, registry: registry, logger: logger)
-    // They are stopped in reverse: what the webhook stands on comes first.
-    let background: [(any Service)?] = [selfManaged, keeper]
-    return background.compactMap(\.self) + [webhook]
+    var services: [any Service] = [ClusterService(cluster), keeper]
+    if let selfManaged { services.append(selfManaged) }
+    // Services end in reverse order: what the webhook says last is still written.
+    if try settings.choice("events", flag: events, default: Default.enabled) == .enabled,
+      let cluster = cluster as? APICluster
+    {
+      let recorder = cluster.eventRecorder(
+        instance: Environment.variables(prefix: "HOSTNAME")["HOSTNAME"] ?? Self.unnamedInstance, logger: logger)
+      configuration.events = recorder
+      services.append(EventService(recorder: recorder))
+    }
+    if let reporter = try degraded.reporter(settings, cluster: cluster, logger: logger) {
+      configuration.degraded = reporter
+      services.append(reporter)
+    }
+    services.append(try WebhookService(configuration, cluster: cluster, registry: registry, logger: logger))
+    return services
   }
 
   private func selfManagedCertificates(
@@ -168,8 +189,8 @@ struct Serve: AsyncParsableCommand {
     }
   }
 
-  static func logger(format: LogFormat, level: Logger.Level) -> Logger {
-    Logger(label: "pinseal") { StructuredLogHandler(label: $0, format: format, level: level) }
+  static func logger(format: LogFormat, level: Logger.Level, output: LogOutput = .standardError) -> Logger {
+    Logger(label: "pinseal") { StructuredLogHandler(label: $0, format: format, level: level, output: output) }
   }
 }
 

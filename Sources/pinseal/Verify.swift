@@ -128,6 +128,13 @@ struct Verify: AsyncParsableCommand {
         throw ValidationError("--signature-annotation \(parts[0].description.printable(limit: 100)) is given twice")
       }
     }
+    let bytes = annotations.reduce(0) { $0 + $1.key.utf8.count + $1.value.utf8.count }
+    guard annotations.count <= SignatureDemand.maximumAnnotations, bytes <= SignatureDemand.maximumAnnotationBytes
+    else {
+      throw ValidationError(
+        "--signature-annotation: at most \(SignatureDemand.maximumAnnotations) are taken, with "
+          + "\(SignatureDemand.maximumAnnotationBytes) bytes of names and values together")
+    }
     return annotations
   }
 }

@@ -156,6 +156,23 @@ import Verification
     #expect(answer.warnings == [#"pinseal.dev/public-key does nothing\u{a}without image-verification"#])
   }
 
+  @Test func `an annotation of a policy that has no effect is warned about, whatever comes of the images`() async throws
+  {
+    let policy = VerificationPolicy(
+      demand: SignatureDemand(keys: [TrustedKey(Keys.one)], requiresLog: false, logKeys: [Keys.one]))
+    let warning = try #require(policy.warning)
+    let enabled = NamespacePolicy.enabled(policy)
+    for (verifier, decision) in [
+      (FakeVerifier.verifyingAll(), AdmissionAnswer.Decision.pinned),
+      (FakeVerifier(otherwise: .refused(.signatureNotFound, "none")), .refused),
+    ] {
+      let answer = try await ask(
+        TestReview().body, policies: FakePolicies(known: enabled, read: enabled), verifier: verifier)
+      #expect(answer.answer.decision == decision)
+      #expect(answer.warnings == [warning])
+    }
+  }
+
   // MARK: What is unchanged
 
   struct Unchanged: Sendable {

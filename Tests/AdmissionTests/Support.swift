@@ -177,9 +177,11 @@ struct Answer {
 func ask(
   _ body: [UInt8], _ endpoint: Endpoint = .mutate, policies: FakePolicies, verifier: FakeVerifier,
   options: AdmissionController.Options = .init(), query: String = "timeout=10s",
-  logger: Logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
+  logger: Logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }),
+  observer: (any AdmissionObserver)? = nil
 ) async throws -> Answer {
-  let controller = AdmissionController(policies: policies, verifier: verifier, options: options, logger: logger)
+  let controller = AdmissionController(
+    policies: policies, verifier: verifier, options: options, logger: logger, observer: observer)
   let answer: AdmissionAnswer
   let wasImmediate: Bool
   switch controller.review(body, endpoint: endpoint, query: query) {

@@ -96,7 +96,7 @@ struct SignatureBenchmarks {
           roots: root.certificateAuthorities[0].chain.suffix(1), at: time, purpose: .codeSigning)
       },
       Benchmark("certificate: chain, SCT, identity") {
-        try KeylessCertificate.verify(leaf: X509Certificate(der: certificate), signedTimes: [time], root: root)
+        try KeylessCertificate(X509Certificate(der: certificate)).verify(signedTimes: [time], root: root)
       },
       Benchmark("time-stamp (RFC 3161, P-256)") { try SignedTimes.verify([stamp], over: message, root: root) },
       try verifying("keyless bundle: Rekor v1", bundle(certificate, isStamped: false), logged),

@@ -239,6 +239,8 @@ private func error(
     Broken(response: "HTTP/1.1 200 OK\r\nX : y\r\nContent-Length: 0\r\n\r\n", code: .protocolError),
     Broken(response: "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nshort", code: .connectionLost),
     Broken(response: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel", code: .connectionLost),
+    Broken(response: "HTTP/1.1 200 OK\r\nX: y", code: .connectionLost),
+    Broken(response: "HTTP/1.1 200 OK\r\nX: y\r\n", code: .connectionLost),
     Broken(response: "", code: .connectionLost),
   ])
   func `an answer that is not HTTP as asked for is an error`(broken: Broken) async throws {

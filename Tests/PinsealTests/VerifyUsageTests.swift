@@ -48,6 +48,7 @@ import Testing
   @Test(arguments: [
     ["--timeout", "1h"], ["--signed-identity", "exact"], ["--signature-annotation", "novalue"],
     ["--signature-annotation", "=v"], ["--signature-annotation", "a=1", "--signature-annotation", "a=2"],
+    ["--signature-annotation", "a=" + String(repeating: "v", count: 4096)],
     ["--trusted-root", "/no/such/file"], ["--trusted-root", "/dev/null"], ["--docker-config", "/no/such/file"],
     ["--rekor-public-key", "/no/such/file"], ["--registry-ca", "/no/such/file"],
   ])

@@ -99,6 +99,67 @@ import Testing
     #expect(plain.logKeys.isEmpty && plain.signedIdentity == .any && plain.annotations.isEmpty && plain.requiresLog)
   }
 
+  @Test func `a log's key where no log is read is warned about`() throws {
+    let key = ["public-key": PolicyAnnotationsTests.key]
+    let logKey = ["rekor-public-key": Keys.second.publicKey.pem]
+    func warning(_ others: [String: String]...) throws -> String? {
+      try policy(others.reduce(key) { $0.merging($1) { $1 } }).warning
+    }
+    let text = try #require(try warning(logKey, ["ignore-tlog": "true"]))
+    #expect(text.contains("pinseal.dev/rekor-public-key") && text.contains("no effect beside pinseal.dev/ignore-tlog"))
+    #expect(text.utf8.count <= 256)
+    #expect(try warning(logKey, ["ignore-tlog": "false"]) == nil)
+    #expect(try warning(logKey) == nil)
+    #expect(try warning(["ignore-tlog": "true"]) == nil)
+  }
+
+  // MARK: What must be signed
+
+  /// So many pairs that together have this many bytes.
+  private func pairs(_ count: Int, bytes: Int) -> [String: String] {
+    var pairs: [String: String] = [:]
+    var left = bytes
+    for number in 0..<count {
+      let name = "name-\(number / 10)\(number % 10)"
+      let size = number == count - 1 ? left - name.utf8.count : bytes / count - name.utf8.count
+      pairs[name] = String(repeating: "v", count: size)
+      left -= name.utf8.count + size
+    }
+    return pairs
+  }
+
+  private func asked(_ pairs: [String: String]) -> [String: String] {
+    [
+      "public-key": PolicyAnnotationsTests.key,
+      "signature-annotations": pairs.map { "\($0)=\($1)" }.joined(separator: ","),
+    ]
+  }
+
+  /// As much beside it is no obstacle: tools write annotations of their own.
+  @Test func `the most that may be asked for can be signed`() throws {
+    let wanted = pairs(SignatureDemand.maximumAnnotations, bytes: SignatureDemand.maximumAnnotationBytes)
+    let demand = try policy(asked(wanted)).demand
+    #expect(demand.annotations == wanted)
+    let others = Dictionary(
+      uniqueKeysWithValues: pairs(48, bytes: SignatureDemand.maximumAnnotationBytes - 48 * 6)
+        .map { ("other-\($0)", $1) })
+    let digest = Digest(hashing: [1])
+    let bundle = try ImageSigner.bundle(
+      digest: digest, key: Keys.first, annotations: wanted.merging(others) { $1 })
+    let found = try ImageSignature.verify(.bundle(bundle), imageDigest: digest, keys: [Keys.first.publicKey])
+    #expect(found.annotations.count == 64)
+    let bare = SignatureDemand(keys: demand.keys, requiresLog: false, annotations: demand.annotations)
+    #expect(bare.objection(to: found, now: 0) == nil)
+  }
+
+  @Test func `more than can be kept of a signature may not be asked for`() throws {
+    let wanted = pairs(SignatureDemand.maximumAnnotations, bytes: SignatureDemand.maximumAnnotationBytes + 1)
+    let refusal = try #require(error(asked(wanted)))
+    #expect(refusal.annotation == "pinseal.dev/signature-annotations")
+    #expect(refusal.description.contains("asks for 4097 bytes"), "\(refusal)")
+    #expect(refusal.description.contains("at most 4096 are taken"), "\(refusal)")
+  }
+
   // MARK: Validity
 
   func draft(_ source: String = "configmap://keys/team") throws -> PolicyDraft {

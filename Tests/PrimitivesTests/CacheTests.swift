@@ -45,6 +45,29 @@ import Testing
     #expect(cache.value(forKey: 2) == nil)
   }
 
+  @Test func `entries that cost too much together are forgotten, the least recently used first`() {
+    var cache = BoundedCache<Int, String>(capacity: 10, maximumCost: 100)
+    for key in 1...4 { cache.insert("\(key)", forKey: key, cost: 25) }
+    #expect(cache.cost == 100)
+    _ = cache.value(forKey: 1)
+    cache.insert("5", forKey: 5, cost: 30)
+    #expect([1, 4, 5].allSatisfy { cache.value(forKey: $0) == "\($0)" })
+    #expect((cache.count, cache.cost) == (3, 80))
+    // Stored anew, it costs what it costs now.
+    cache.insert("4", forKey: 4, cost: 5)
+    #expect((cache.count, cache.cost) == (3, 60))
+    cache.removeValue(forKey: 5)
+    #expect(cache.cost == 30)
+    // What is too dear for an empty cache drives nothing else out, and its old value is no longer true.
+    cache.insert("dear", forKey: 4, cost: 101)
+    #expect(cache.value(forKey: 4) == nil)
+    #expect(cache.value(forKey: 1) == "1")
+    cache.insert("all", forKey: 9, cost: 100)
+    #expect((cache.count, cache.cost) == (1, 100))
+    cache.insert("free", forKey: 10, cost: -5)
+    #expect((cache.count, cache.cost) == (2, 100))
+  }
+
   @Test func `what is forgotten is let go`() {
     final class Token: Sendable {}
     var cache = BoundedCache<Int, Token>(capacity: 2)
@@ -58,8 +81,8 @@ import Testing
   }
 
   @Test func `it agrees with a simple model through thousands of steps`() {
-    var cache = BoundedCache<Int, Int>(capacity: 8)
-    var model: [(key: Int, value: Int)] = []
+    var cache = BoundedCache<Int, Int>(capacity: 8, maximumCost: 40)
+    var model: [(key: Int, value: Int, cost: Int)] = []
     var random = LinearCongruential(state: 42)
     for step in 0..<20_000 {
       let key = Int(random.next() % 16)
@@ -72,12 +95,14 @@ import Testing
         #expect(cache.value(forKey: key) == found.map { model[$0].value })
         if let found { model.append(model.remove(at: found)) }
       default:
-        cache.insert(step, forKey: key)
+        let cost = Int(random.next() % 12)
+        cache.insert(step, forKey: key, cost: cost)
         model.removeAll { $0.key == key }
-        model.append((key, step))
-        if model.count > 8 { model.removeFirst() }
+        model.append((key, step, cost))
+        while model.count > 8 || model.reduce(0, { $0 + $1.cost }) > 40 { model.removeFirst() }
       }
       #expect(cache.count == model.count)
+      #expect(cache.cost == model.reduce(0) { $0 + $1.cost })
     }
   }
 }

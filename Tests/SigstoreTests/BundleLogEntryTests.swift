@@ -215,7 +215,7 @@ import Testing
   }
 
   @Test func `CVE-2024-45395: more than 32 entries are refused`() throws {
-    let one = try BundleLogEntry(Field(parsing: Array(entry().utf8), context: "it"))
+    let one = try BundleLogEntry(LogEntryForm(Field(parsing: Array(entry().utf8), context: "it")))
     func verify(_ count: Int) throws -> CandidateRejection? {
       try refusal {
         try LogVerifier.verify(
@@ -283,6 +283,46 @@ import Testing
     try #require(good.contains(from))
     let refusal = try refusal { try proofs(good.replacing(from, with: to)) }
     #expect(refusal.names(.malformed, check), "\(to): \(refusal?.description ?? "accepted")")
+  }
+
+  /// A member that protobuf's JSON may leave out and an entry must have: its form is good, the entry is none.
+  @Test func `an entry lacks nothing that is not an integer`() throws {
+    let good = try entry()
+    for (member, inside, way) in [
+      ("logId", #"\{[^}]*\}"#, "logId.keyId"), ("keyId", #""[^"]*""#, "logId.keyId"),
+      ("kindVersion", #"\{[^}]*\}"#, "kindVersion.kind"), ("kind", #""[^"]*""#, "kindVersion.kind"),
+      ("version", #""[^"]*""#, "kindVersion.version"), ("canonicalizedBody", #""[^"]*""#, "canonicalizedBody"),
+      ("signedEntryTimestamp", #""[^"]*""#, "inclusionPromise.signedEntryTimestamp"),
+      ("rootHash", #""[^"]*""#, "inclusionProof.rootHash"),
+      ("envelope", #""[^"]*""#, "inclusionProof.checkpoint.envelope"),
+    ] {
+      let pattern = try Regex("\"\(member)\":\(inside)")
+      let nulled = good.replacing(pattern, with: "\"\(member)\":null", maxReplacements: 1)
+      try #require(nulled != good, "\(member)")
+      _ = try LogEntryForm(Field(parsing: Array(nulled.utf8), context: "it"))
+      let refusal = try refusal { try proofs(nulled) }
+      #expect(
+        refusal.names(.malformed, "verificationMaterial.tlogEntries[0].\(way) is missing"),
+        "\(member): \(refusal?.description ?? "accepted")")
+    }
+  }
+
+  /// Decoded when the bundle is read, whether or not logs are: what is verified are those very bytes, not others like them.
+  @Test func `an entry is decoded once`() throws {
+    guard case .bundle(let bytes) = try Artifacts.sample("x_c31-rekor1").candidate,
+      case .entries(let forms, _) = try Bundle(parsing: bytes).evidence.log, let form = forms.first
+    else {
+      Issue.record("the sample is no bundle with an entry")
+      return
+    }
+    func place(_ bytes: [UInt8]?) -> UnsafeRawPointer? { bytes?.withUnsafeBytes { $0.baseAddress } }
+    let entry = try BundleLogEntry(form)
+    #expect(form.body != nil && place(form.body) == place(entry.body))
+    #expect(place(form.signedEntryTimestamp) == place(entry.signedEntryTimestamp))
+    #expect(place(form.logID) == place(entry.logID))
+    let (proof, read) = (try #require(form.proof), try #require(entry.proof))
+    #expect(place(proof.rootHash) == place(read.rootHash))
+    #expect(!proof.path.isEmpty && proof.path.map(place) == read.path.map(place))
   }
 
   @Test func `integers may be numbers, as protobuf may write them`() throws {

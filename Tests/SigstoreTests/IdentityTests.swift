@@ -10,8 +10,8 @@ import Testing
   ) throws -> SignerIdentity {
     let sigstore = try ForgedSigstore()
     let leaf = try X509Certificate(der: sigstore.issue(sigstore.leaf(names, issuer: issuer)))
-    return try KeylessCertificate.verify(
-      leaf: leaf, signedTimes: [ForgedSigstore.now], root: TrustedRoot(parsing: sigstore.trustedRoot()))
+    return try KeylessCertificate(leaf).verify(
+      signedTimes: [ForgedSigstore.now], root: TrustedRoot(parsing: sigstore.trustedRoot()))
   }
 
   @Test func `every kind of alternative name is a subject`() throws {

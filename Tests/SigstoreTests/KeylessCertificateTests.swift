@@ -33,7 +33,7 @@ private let now = ForgedSigstore.now
         parsing: sigstore.trustedRoot(
           authorities: authorities, authorityValidity: authorityValidity, logValidity: logValidity))
       do throws(CandidateRejection) {
-        return try KeylessCertificate.verify(leaf: certificate, signedTimes: times, root: root).description
+        return try KeylessCertificate(certificate).verify(signedTimes: times, root: root).description
       } catch {
         #expect(error.reason == .certificateInvalid)
         #expect(error.description == error.description.printable(limit: 2000))

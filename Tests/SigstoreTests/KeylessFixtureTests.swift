@@ -91,8 +91,8 @@ struct KeylessFixtureTests {
       for (name, root) in roots {
         do throws(CandidateRejection) {
           let times = try SignedTimes.verify(sample.timestamps, over: sample.signature, root: root)
-          let identity = try KeylessCertificate.verify(
-            leaf: sample.leaf, signedTimes: sample.integratedTimes + times, root: root)
+          let identity = try KeylessCertificate(sample.leaf).verify(
+            signedTimes: sample.integratedTimes + times, root: root)
           #expect(identity.issuer.hasPrefix("http"))
           accepted[name, default: 0] += 1
           if !times.isEmpty { stamped += 1 }
@@ -118,7 +118,7 @@ struct KeylessFixtureTests {
     let sample = try #require(
       try samples().first { $0.name.hasSuffix("bundle_v3_no_signed_time.txt.sigstore.json") })
     let error = try #require(throws: CandidateRejection.self) {
-      try KeylessCertificate.verify(leaf: sample.leaf, signedTimes: [], root: root("production"))
+      try KeylessCertificate(sample.leaf).verify(signedTimes: [], root: root("production"))
     }
     #expect(error.description.contains("nothing trusted says when"))
   }
@@ -129,10 +129,10 @@ struct KeylessFixtureTests {
     let late = try #require(leaf.end) + 1
     let times = sample.integratedTimes
     #expect(throws: Never.self) {
-      try KeylessCertificate.verify(leaf: sample.leaf, signedTimes: times, root: root("production"))
+      try KeylessCertificate(sample.leaf).verify(signedTimes: times, root: root("production"))
     }
     let error = try #require(throws: CandidateRejection.self) {
-      try KeylessCertificate.verify(leaf: sample.leaf, signedTimes: times + [late], root: root("production"))
+      try KeylessCertificate(sample.leaf).verify(signedTimes: times + [late], root: root("production"))
     }
     #expect(error.description.contains("is not valid at"), "\(error)")
   }

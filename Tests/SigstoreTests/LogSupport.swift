@@ -49,7 +49,7 @@ struct LoggedSample {
   static func entries(_ json: [UInt8]) throws -> [BundleLogEntry] {
     let root = try Field(parsing: json, context: "the bundle")
     let entries = try root.member("verificationMaterial").optional("tlogEntries")
-    return try entries?.elements(atMost: 64).map { try BundleLogEntry($0) } ?? []
+    return try entries?.elements(atMost: 64).map { try BundleLogEntry(LogEntryForm($0)) } ?? []
   }
 
   /// As it was, with its text changed; the text must have what is replaced.

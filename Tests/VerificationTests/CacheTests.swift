@@ -109,6 +109,49 @@ struct CacheTests {
     #expect(scene.verifier.statistics.entries == 2)
   }
 
+  /// However much signers sign beside their digests: what is kept has a bound in bytes.
+  @Test func `facts that are large are forgotten sooner`() throws {
+    let key = Keys.mine.publicKey.fingerprint
+    let terms = try terms(SignatureDemand(keys: [Keys.mine.publicKey], requiresLog: false))
+    let digests = (0..<100).map { Digest(hashing: Array("\($0)".utf8)) }
+    func kept(_ annotations: [String: String], limit: Int = 100_000) -> Int {
+      var limits = VerifierLimits()
+      limits.cachedFactBytes = limit
+      let cache = FactCache(limits: limits, now: { Deadline(nanoseconds: 1) })
+      for digest in digests {
+        // Eight of one signer about one digest count as eight.
+        for number in 0..<8 {
+          cache.remember(
+            VerifiedSignature(
+              signer: .key(key), format: .bundle, dockerReference: "r/\(number)", annotations: annotations),
+            of: digest, under: terms)
+        }
+      }
+      let known = digests.map { cache.fact(of: $0, meeting: terms) != nil }
+      // The latest are kept, and no others.
+      #expect(known == known.sorted { !$0 && $1 })
+      #expect(known.count { $0 } == cache.statistics.entries)
+      return cache.statistics.entries
+    }
+    #expect(kept(["a": String(repeating: "x", count: 8000)]) == 1)
+    #expect((10...40).contains(kept([:])))
+    #expect(kept([:], limit: VerifierLimits().cachedFactBytes) == 100)
+    // A fact that alone is larger is not kept, and is no harm.
+    #expect(kept([:], limit: 100) == 0)
+  }
+
+  /// The bound in bytes is not the one that ordinary facts meet first.
+  @Test func `as many ordinary facts as may be kept have room`() {
+    let limits = VerifierLimits()
+    let fact = VerifiedSignature(
+      signer: .key(Keys.mine.publicKey.fingerprint), format: .simpleSigning,
+      log: LogProof(
+        logID: [UInt8](repeating: 7, count: 32), logIndex: 1 << 40, integratedTime: 1_700_000_000,
+        logURL: "https://rekor.sigstore.dev"),
+      times: [1_700_000_000], dockerReference: "registry.example.com/team/database/operator")
+    #expect((FactCache.keyByteCount + fact.approximateByteCount) * limits.cachedFacts <= limits.cachedFactBytes)
+  }
+
   @Test func `a definitive no is remembered for five seconds`() async throws {
     let digest = scene.pushImage()
     #expect(try await scene.verify(tag).code == .signatureNotFound)

@@ -133,7 +133,7 @@ rules:
 failurePolicy: {{ .Values.webhook.failurePolicy }}
 # Exact could be got around by another version of the same resource.
 matchPolicy: Equivalent
-sideEffects: None
+sideEffects: NoneOnDryRun
 timeoutSeconds: {{ .Values.webhook.timeoutSeconds }}
 admissionReviewVersions: [v1]
 namespaceSelector:
@@ -178,6 +178,7 @@ metadata:
     {{- include "pinseal.labels" .root | nindent 4 }}
   annotations:
     helm.sh/hook: pre-delete
+    helm.sh/hook-weight: {{ quote .weight }}
     helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded,hook-failed
 webhooks: []
 {{- end -}}

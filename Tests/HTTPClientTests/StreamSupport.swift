@@ -1,0 +1,34 @@
+import HTTPClient
+import Primitives
+
+func streamClient(_ change: (inout HTTPClient.Configuration) -> Void = { _ in }) throws -> HTTPClient {
+  var configuration = HTTPClient.Configuration()
+  configuration.usesProxyEnvironment = false
+  change(&configuration)
+  return try HTTPClient(configuration)
+}
+
+func open(
+  _ client: HTTPClient, _ server: SocketServer, path: String = "/", deadline: Deadline = .after(.seconds(20)),
+  silence: Duration = .seconds(20)
+) async throws -> any HTTPStream {
+  try await client.open(
+    HTTPRequest(url: server.url + path, allowsPlainHTTP: true), deadline: deadline, silence: silence)
+}
+
+/// What there still is of a stream.
+func rest(_ stream: any HTTPStream) async throws -> [UInt8] {
+  var all: [UInt8] = []
+  while let piece = try await stream.next() { all += piece }
+  return all
+}
+
+/// The error that `body` throws; nil if it throws none.
+func failure(_ body: () async throws -> Void) async -> HTTPClientError? {
+  do {
+    try await body()
+    return nil
+  } catch {
+    return error as? HTTPClientError
+  }
+}
