@@ -12,24 +12,25 @@ public final class OperationsHandler: RequestHandler {
   private let verifier: ImageVerifier
   private let cluster: any Cluster
   private let trust: any TrustSource
-  private let certificates: (@Sendable () -> CertificateStatus?)?
   private let events: EventRecorder?
   private let degraded: DegradedReporter?
+  private let certificates: (@Sendable () -> CertificateStatus?)?
   private let webhook: @Sendable () -> Server.Statistics?
   private let isDraining = Atomic(false)
 
   init(
     metrics: WebhookMetrics, verifier: ImageVerifier, cluster: any Cluster, trust: any TrustSource,
-    certificates: (@Sendable () -> CertificateStatus?)?, events: EventRecorder?, degraded: DegradedReporter?,
+    events: EventRecorder?, degraded: DegradedReporter?,
+    certificates: (@Sendable () -> CertificateStatus?)? = nil,
     webhook: @escaping @Sendable () -> Server.Statistics?
   ) {
     self.metrics = metrics
     self.verifier = verifier
     self.cluster = cluster
     self.trust = trust
-    self.certificates = certificates
     self.events = events
     self.degraded = degraded
+    self.certificates = certificates
     self.webhook = webhook
   }
 
@@ -60,7 +61,8 @@ public final class OperationsHandler: RequestHandler {
           status: 200, headers: [("content-type", PrometheusRegistry.contentType)],
           body: metrics.exposition(
             server: webhook(), verifier: verifier.statistics, trust: trust.status(at: WallClock.seconds),
-            certificates: certificates?(), cluster: cluster.status(), events: events?.statistics, degraded: degraded?.statistics)))
+            cluster: cluster.status(), events: events?.statistics, degraded: degraded?.statistics,
+            certificates: certificates?())))
     }
   }
 

@@ -135,15 +135,15 @@ struct WebhookMetrics: Sendable {
   /// The text of `/metrics`, with what others count brought up to date.
   func exposition(
     server: Server.Statistics?, verifier: ImageVerifier.Statistics, trust: TrustStatus,
-    certificates: CertificateStatus? = nil,
-    cluster: ClusterStatus, events: EventRecorder.Statistics? = nil, degraded: DegradedKeeper.Statistics? = nil
+    cluster: ClusterStatus, events: EventRecorder.Statistics? = nil, degraded: DegradedKeeper.Statistics? = nil,
+    certificates: CertificateStatus? = nil
   ) -> [UInt8] {
     let source = [("source", trust.source)]
     Gauge(label: "pinseal_trust_root_age_seconds", dimensions: source, factory: registry).record(trust.age ?? 0)
     Gauge(label: "pinseal_trust_root_expires_seconds", dimensions: source, factory: registry)
       .record(trust.expiresAt ?? 0)
-    if let certificates { self.certificates.update(certificates) }
     for status in cluster.watches { watches[status.name]?.update(status) }
+    if let certificates { self.certificates.update(certificates) }
     cache.hits.update(to: verifier.hits)
     cache.misses.update(to: verifier.misses)
     cache.joined.update(to: verifier.joined)
@@ -157,25 +157,6 @@ struct WebhookMetrics: Sendable {
       reloads.update(to: server.certificateReloads)
     }
     return registry.exposition()
-  }
-}
-
-/// Shown only where certificates are self-managed.
-private struct CertificateMetrics: Sendable {
-  private let registry: PrometheusRegistry
-  private let failures = Locked<Delta?>(nil)
-
-  init(_ registry: PrometheusRegistry) { self.registry = registry }
-
-  func update(_ status: CertificateStatus) {
-    Gauge(label: "pinseal_certificate_authority_not_after_seconds", factory: registry).record(status.authorityNotAfter)
-    Gauge(label: "pinseal_certificate_last_pass_seconds", factory: registry).record(status.lastPass)
-    let delta = failures.withLock { failures in
-      let delta = failures ?? Delta(Counter(label: "pinseal_certificate_failed_passes_total", factory: registry))
-      failures = delta
-      return delta
-    }
-    delta.update(to: status.failures)
   }
 }
 
@@ -212,6 +193,25 @@ private struct WatchMetrics: Sendable {
     age.record(Double(watches.age?.milliseconds ?? 0) / 1000)
     objects.record(watches.objects)
     restarts.update(to: watches.breaks)
+  }
+}
+
+/// Shown only where certificates are self-managed.
+private struct CertificateMetrics: Sendable {
+  private let registry: PrometheusRegistry
+  private let failures = Locked<Delta?>(nil)
+
+  init(_ registry: PrometheusRegistry) { self.registry = registry }
+
+  func update(_ status: CertificateStatus) {
+    Gauge(label: "pinseal_certificate_authority_not_after_seconds", factory: registry).record(status.authorityNotAfter)
+    Gauge(label: "pinseal_certificate_last_pass_seconds", factory: registry).record(status.lastPass)
+    let delta = failures.withLock { failures in
+      let delta = failures ?? Delta(Counter(label: "pinseal_certificate_failed_passes_total", factory: registry))
+      failures = delta
+      return delta
+    }
+    delta.update(to: status.failures)
   }
 }
 
