@@ -14,10 +14,11 @@ struct WatchPace: Sendable {
   func jittered(_ time: Duration) -> Duration { time * (0.5 + random() / 2) }
 }
 
-/// How long to wait before the next try: half a second, twice as long each time, at most half a minute.
+/// How long to wait before the next try: half a second, twice as long each time, at most ten seconds: until then a changed
+/// policy is not seen.
 struct WatchBackoff: Sendable {
   private static let first = Duration.milliseconds(500)
-  private static let last = Duration.seconds(30)
+  private static let last = Duration.seconds(10)
 
   private var step = first
 
