@@ -117,6 +117,27 @@ def check_objects(where, rendered, version):
             expect(False, f"{where}: {path}: {kind}: {error.message[:200]}")
 
 
+EVENT_RULES = [
+    {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create", "patch"]},
+    {"apiGroups": ["apps"], "resources": ["statefulsets"], "verbs": ["get"]},
+]
+
+
+DEGRADED_RULES = [
+    {"apiGroups": ["apps"], "resources": ["statefulsets"], "verbs": ["list", "watch"]},
+    {"apiGroups": ["apps"], "resources": ["statefulsets/status"], "verbs": ["patch"]},
+]
+
+
+def degraded_rules(values):
+    """The rules that the condition Degraded needs, and no others."""
+    if not values["degraded"]["enabled"]:
+        return []
+    owners = [owner.split(".", 1) for owner in values["degraded"]["owners"]]
+    return DEGRADED_RULES + [
+        {"apiGroups": [group], "resources": [f"{plural}/status"], "verbs": ["get", "patch"]} for plural, group in owners]
+
+
 def check_rbac(where, rendered, values):
     rbac = values["rbac"]
     roles = {(item["kind"], item["metadata"].get("namespace"), item["metadata"]["name"]): item
@@ -128,6 +149,12 @@ def check_rbac(where, rendered, values):
         for rule in role["rules"]:
             text = f"{where}: {kind} {namespace or ''}/{name}: {rule}"
             expect("*" not in json.dumps(rule), f"{text}: holds a *")
+            if kind == "ClusterRole" and rule in degraded_rules(values):
+                continue
+            if kind == "ClusterRole" and rule["apiGroups"] != [""]:
+                expect(rule in EVENT_RULES, f"{text}: no rule that serves Events")
+                expect(values["events"]["enabled"], f"{text}: not asked for")
+                continue
             expect(rule["verbs"] == ["get"] and rule["apiGroups"] == [""], f"{text}: more than to get core objects")
             expect(set(rule["resources"]) <= {"namespaces", "secrets", "configmaps"}, f"{text}: unexpected resources")
             if set(rule["resources"]) & {"secrets", "configmaps"}:
@@ -136,6 +163,11 @@ def check_rbac(where, rendered, values):
                     field = {"secrets": "secrets", "configmaps": "configMaps"}[rule["resources"][0]]
                     wanted = readable[namespace].get(field)
                     expect(wanted is None or rule.get("resourceNames") == wanted, f"{text}: not the names asked for")
+    rules = [rule for role in roles.values() for rule in role["rules"]]
+    expect(not (rbac["create"] and values["events"]["enabled"]) or all(rule in rules for rule in EVENT_RULES),
+           f"{where}: a rule that serves Events is missing")
+    expect(not rbac["create"] or all(rule in rules for rule in degraded_rules(values)),
+           f"{where}: a rule that serves the condition Degraded is missing")
     bound = set()
     for binding in rendered.all("ClusterRoleBinding") + rendered.all("RoleBinding"):
         key = (binding["roleRef"]["kind"], binding["metadata"].get("namespace"), binding["roleRef"]["name"])
@@ -220,7 +252,7 @@ def check_webhooks(where, rendered, version, values):
         expect((target["name"], target["namespace"], target["path"])
                == (service["metadata"]["name"], service["metadata"]["namespace"], path), f"{where}: {kind}: its service")
         expect(target["port"] in {p["port"] for p in service["spec"]["ports"]}, f"{where}: {kind}: the service's port")
-        expect(webhook["matchPolicy"] == "Equivalent" and webhook["sideEffects"] == "None", f"{where}: {kind}: semantics")
+        expect(webhook["matchPolicy"] == "Equivalent" and webhook["sideEffects"] == "NoneOnDryRun", f"{where}: {kind}: semantics")
         excluded = [e["values"] for e in webhook["namespaceSelector"]["matchExpressions"]
                     if (e["key"], e["operator"]) == ("kubernetes.io/metadata.name", "NotIn")]
         expect(excluded and {"kube-system", NAMESPACE} <= set(excluded[0]), f"{where}: {kind}: stands before its own")
@@ -355,7 +387,7 @@ def check_options(options):
     schema = json.loads((CHART / "values.schema.json").read_text())["properties"]["config"]["properties"]
     by_chart = {"listen", "tls-cert", "tls-key", "client-ca", "ops-listen", "cluster", "registry-ca", "docker-config",
                 "drain-timeout", "trusted-root", "public-good-beside", "tuf-refresh", "tuf-mirror", "tuf-cache",
-                "rekor-lookup"}
+                "rekor-lookup", "events", "degraded-condition", "degraded-owner"}
     never = {"allow-insecure-kubeconfig"}  # There is no kubeconfig in a pod.
     wanted = options - by_chart - never
     expect(wanted == set(schema), "config in values.schema.json and the options of pinseal serve differ: "
@@ -496,6 +528,21 @@ def documented_values():
     return rows
 
 
+def check_image(chart):
+    """The chart and the image are of one version, and of one mind about user, program and ports."""
+    (program,) = re.findall(r'version: "([^"]+)"', program_text("pinseal/Pinseal.swift"))
+    about = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    expect(str(about["appVersion"]) == program, f"Chart.yaml: appVersion {about['appVersion']}, pinseal --version says {program}")
+    told = dict(re.findall(r"^(USER|EXPOSE|ENTRYPOINT) (.+)$", (CHARTS.parent / "scripts/image/Containerfile").read_text(), re.M))
+    pod = Rendered(render(chart, {})).one("Deployment")["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    security = pod["securityContext"]
+    expect(told["USER"] == f"{security['runAsUser']}:{security['runAsGroup']}", f"the image's user is {told['USER']}")
+    expect(json.loads(told["ENTRYPOINT"])[0].endswith("/" + container["command"][0]), f"the image runs {told['ENTRYPOINT']}")
+    ports = {str(port["containerPort"]) for port in container["ports"]}
+    expect(set(told["EXPOSE"].split()) == ports, f"the image tells of the ports {told['EXPOSE']}")
+
+
 def check_readme(write):
     path = CHART / "README.md"
     rows = ["| value | meaning | default |", "|---|---|---|"]
@@ -547,6 +594,7 @@ def main():
         check_schema(chart)
         check_options(options)
         check_guard(chart)
+        check_image(chart)
         check_golden(chart, cases, write)
         check_readme(write)
     for failure in failures:

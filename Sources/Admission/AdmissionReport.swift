@@ -73,8 +73,15 @@ public struct AdmissionReport: Sendable {
   public var isUnderWarn: Bool
   /// The refusal as kubectl shows it, or what was let through though it was not verified; nil if there is nothing to say.
   public var message: String?
-  /// The images that were verified.
-  public var verified: [Image]
+  /// The images that were verified, 64 at most. Put into words when asked for: most reviews bring nothing that is told.
+  public var verified: [Image] {
+    get { given ?? Self.verified(records) }
+    set { given = newValue }
+  }
+
+  private var given: [Image]?
+  /// What the images are put into words from.
+  var records: [Outcome.ImageRecord] = []
 
   /// A report without owner, message and images.
   public init(
@@ -89,6 +96,5 @@ public struct AdmissionReport: Sendable {
     isDegraded = false
     changesImages = false
     isUnderWarn = false
-    verified = []
   }
 }

@@ -39,8 +39,6 @@ public final class HTTPClient: HTTPExchanging {
 
     /// `HOST:PORT:ADDRESS` in place of what the resolver says; for tests.
     var pinnedNames: [String] = []
-    /// HTTP/2 without TLS, unasked; for tests.
-    var assumesHTTP2 = false
 
     /// The defaults.
     public init() {}

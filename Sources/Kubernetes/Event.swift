@@ -35,7 +35,7 @@ public struct ClusterEvent: Sendable, Hashable {
   /// Why, in one word: `ImageVerificationFailed`.
   public let reason: String
   /// What was being done, in one word: `Verify`.
-  public let action: String
+  public private(set) var action: String
   /// The namespace of the StatefulSet and of the Event.
   public let namespace: String
   /// What it hangs on.
@@ -57,6 +57,13 @@ public struct ClusterEvent: Sendable, Hashable {
   func about(_ subject: Subject) -> ClusterEvent {
     var event = self
     event.subject = subject
+    return event
+  }
+
+  /// This event with another action.
+  func doing(_ action: String) -> ClusterEvent {
+    var event = self
+    event.action = action
     return event
   }
 

@@ -29,6 +29,10 @@ public final class EventRecorder: Sendable {
     var due: Deadline
     var lookups = 0
     var attempts = 0
+    /// Names that somebody else had taken.
+    var takenNames = 0
+    /// Whether an attempt with this name got no answer: it may have been written.
+    var mayBeWritten = false
   }
 
   private struct State: Sendable {
@@ -186,10 +190,14 @@ public final class EventRecorder: Sendable {
         return true
       }
       guard isNew else { return }
-      // A moment of its own for each attempt: a name is taken if an answer was lost.
-      let name = item.event.objectName(nanoseconds: item.time.nanoseconds &+ Int64(item.attempts))
-      try await call { api, deadline throws(ClusterError) in
-        try await api.create(item.event, name: name, at: item.time, deadline: deadline)
+      let name = item.event.objectName(nanoseconds: item.time.nanoseconds &+ Int64(item.takenNames))
+      do throws(ClusterError) {
+        try await call { api, deadline throws(ClusterError) in
+          try await api.create(item.event, name: name, at: item.time, deadline: deadline)
+        }
+      } catch {
+        // It is there since the attempt whose answer was lost.
+        guard error.code == .conflict, item.mayBeWritten else { throw error }
       }
       state.withLock { [item] state in
         state.statistics.created += 1
@@ -279,7 +287,12 @@ public final class EventRecorder: Sendable {
     case .unavailable, .unauthorized, .conflict, .expired:
       if item.attempts < bounds.attempts {
         // A name that is taken is no reason to wait.
-        if error.code != .conflict { pause() }
+        if error.code == .conflict {
+          item.takenNames += 1
+        } else {
+          item.mayBeWritten = true
+          pause()
+        }
         state.withLock { [item] state in state.queue.insert(item, at: 0) }
         return
       }

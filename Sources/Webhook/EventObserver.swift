@@ -40,13 +40,14 @@ struct EventObserver: AdmissionObserver {
       ? .namespace(mentioning: report.name) : .newStatefulSet(name: report.name)
   }
 
-  /// `container db: IMAGE pinned to IMAGE@DIGEST, signed by KEY`, one after the other. What is too long is cut there.
+  /// `container db: IMAGE@DIGEST, signed by KEY`, one after the other. The same for an image that is pinned and for one that
+  /// was a moment ago: a webhook may be asked twice about one admission.
   private static func note(_ images: [AdmissionReport.Image]) -> String {
     var note = ""
     for (index, image) in images.enumerated() {
-      var text = "\(image.place): \(image.from)"
-      if !image.to.utf8.elementsEqual(image.from.utf8) { text += " pinned to \(image.to)" }
-      text += ", signed by \(image.signer)"
+      var text = image.place + ": "
+      if !image.to.utf8.starts(with: image.from.utf8) { text += "\(image.from) pinned to " }
+      text += "\(image.to), signed by \(image.signer)"
       // The API takes 1024 bytes, the StatefulSet's name in front among them.
       if index > 0, note.utf8.count + text.utf8.count > 720 { return note + "; and \(images.count - index) more" }
       note += (index > 0 ? "; " : "") + text

@@ -86,9 +86,9 @@ struct Serve: AsyncParsableCommand {
 
   func run() async throws {
     let settings = try Settings(configurationFile: config, known: Self.optionNames)
-    let logger = try Self.logger(
-      format: settings.choice("log-format", flag: logFormat, default: LogFormat.text),
-      level: settings.choice("log-level", flag: logLevel, default: Logger.Level.info))
+    let format = try settings.choice("log-format", flag: logFormat, default: LogFormat.text)
+    let level = try settings.choice("log-level", flag: logLevel, default: Logger.Level.info)
+    let logger = Self.logger(format: format, level: level, output: .standardErrorInBackground(format: format))
     let services: [any Service]
     do {
       services = try await makeServices(settings, logger: logger)
@@ -167,8 +167,8 @@ struct Serve: AsyncParsableCommand {
     }
   }
 
-  static func logger(format: LogFormat, level: Logger.Level) -> Logger {
-    Logger(label: "pinseal") { StructuredLogHandler(label: $0, format: format, level: level) }
+  static func logger(format: LogFormat, level: Logger.Level, output: LogOutput = .standardError) -> Logger {
+    Logger(label: "pinseal") { StructuredLogHandler(label: $0, format: format, level: level, output: output) }
   }
 }
 

@@ -25,7 +25,7 @@ enum Registration {
         namespaceSelector: \(selector)
         failurePolicy: Fail
         matchPolicy: Equivalent
-        sideEffects: None
+        sideEffects: NoneOnDryRun
         timeoutSeconds: 10
         admissionReviewVersions: [v1]
       \(isMutating ? "  reinvocationPolicy: IfNeeded" : "")
@@ -38,6 +38,8 @@ enum Registration {
     metadata: {name: pinseal}
     rules:
     - {apiGroups: [""], resources: [namespaces, secrets, configmaps], verbs: [get]}
+    - {apiGroups: [events.k8s.io], resources: [events], verbs: [create, patch]}
+    - {apiGroups: [apps], resources: [statefulsets], verbs: [get]}
     ---
     apiVersion: rbac.authorization.k8s.io/v1
     kind: ClusterRoleBinding

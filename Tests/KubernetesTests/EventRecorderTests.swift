@@ -167,6 +167,10 @@ func failure(
     await stage.recorder.settle()
     #expect(try stage.bodies(.post).count == 4)
     #expect(stage.recorder.statistics.repeated == 0)
+    // The same seen while doing something else.
+    stage.recorder.record(failure().doing("Pin"))
+    await stage.recorder.settle()
+    #expect(stage.recorder.statistics.repeated == 1)
   }
 
   @Test func `an Event that has expired is made anew`() async throws {
@@ -308,6 +312,24 @@ func failure(
     await stage.recorder.settle()
     let names = try stage.bodies(.post).map { text($0["metadata"]?["name"]) }
     #expect(names.count == 2 && names[0] != names[1])
+    #expect(stage.recorder.statistics.created == 1)
+  }
+
+  @Test func `an Event whose answer was lost is not written twice`() async throws {
+    let asked = Locked(0)
+    let stage = try EventStage { _ in
+      let count = asked.withLock { count in
+        count += 1
+        return count
+      }
+      return count == 1 ? (504, "") : (409, APIClusterTests.status(409, "AlreadyExists", "exists"))
+    }
+    stage.recorder.record(failure())
+    await stage.recorder.settle()
+    stage.pass(.seconds(1))
+    #expect(await stage.recorder.settle() == nil)
+    let names = try stage.bodies(.post).map { text($0["metadata"]?["name"]) }
+    #expect(names.count == 2 && names[0] == names[1])
     #expect(stage.recorder.statistics.created == 1)
   }
 

@@ -40,7 +40,13 @@ import Testing
   @Test func `verified images are told of when they change`() {
     let event = EventObserver.event(report(.pinned))
     #expect(event?.kind == .normal && event?.reason == "ImageVerified" && event?.action == "Pin")
-    #expect(event?.note == "container db: r.example/db:v1 pinned to r.example/db:v1@sha256:aa, signed by SHA256:1234…")
+    #expect(event?.note == "container db: r.example/db:v1@sha256:aa, signed by SHA256:1234…")
+    var again = report(.passed)
+    again.verified = [.init(place: image.place, from: image.to, to: image.to, signer: image.signer)]
+    #expect(EventObserver.event(again)?.note == event?.note)
+    var bare = report(.pinned)
+    bare.verified = [.init(place: "container db", from: "i:v1", to: "i@d", signer: "K")]
+    #expect(EventObserver.event(bare)?.note == "container db: i:v1 pinned to i@d, signed by K")
     var passed = report(.passed)
     passed.verified = [.init(place: "container db", from: "i@d", to: "i@d", signer: "K")]
     #expect(EventObserver.event(passed)?.action == "Verify")

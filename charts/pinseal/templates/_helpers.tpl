@@ -130,7 +130,7 @@ rules:
 failurePolicy: {{ .Values.webhook.failurePolicy }}
 # Exact could be got around by another version of the same resource.
 matchPolicy: Equivalent
-sideEffects: None
+sideEffects: NoneOnDryRun
 timeoutSeconds: {{ .Values.webhook.timeoutSeconds }}
 admissionReviewVersions: [v1]
 namespaceSelector:
