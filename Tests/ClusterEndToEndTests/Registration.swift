@@ -40,6 +40,8 @@ enum Registration {
     - {apiGroups: [""], resources: [namespaces, secrets, configmaps], verbs: [get]}
     - {apiGroups: [events.k8s.io], resources: [events], verbs: [create, patch]}
     - {apiGroups: [apps], resources: [statefulsets], verbs: [get]}
+    - {apiGroups: [apps], resources: [statefulsets], verbs: [list, watch]}
+    - {apiGroups: [apps], resources: [statefulsets/status], verbs: [patch]}
     ---
     apiVersion: rbac.authorization.k8s.io/v1
     kind: ClusterRoleBinding
