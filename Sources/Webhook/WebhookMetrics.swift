@@ -19,6 +19,7 @@ struct WebhookMetrics: Sendable {
   private let cache: CacheCounters
   private let signers: SignerMetrics
   private let events: EventCounters
+  private let watches: [String: WatchMetrics]
   private let degraded: DegradedMetrics
   private let openConnections: Gauge
   private let certificateExpiry: Gauge
@@ -43,6 +44,10 @@ struct WebhookMetrics: Sendable {
       "When the trust root in force stops vouching for new signatures, in seconds since 1970; 0 if it has no end.",
     "pinseal_events_total":
       "Events recorded: created, repeated (counted up), limited (too many about one object), dropped (queue full), failed.",
+    "pinseal_watch_age_seconds":
+      "Seconds since the last sign of life of the watch of the cluster that has been silent for longest.",
+    "pinseal_watch_restarts_total": "Times that a watch of the cluster broke and was begun again.",
+    "pinseal_watched_objects": "Objects of the cluster that watches keep in memory.",
     "pinseal_degraded_objects": "StatefulSets whose condition Degraded is looked after.",
     "pinseal_condition_writes_total":
       "Writes of the condition Degraded: written, or why not (conflict, forbidden, unavailable, gone, invalid).",
@@ -95,6 +100,8 @@ struct WebhookMetrics: Sendable {
     self.events = EventCounters(
       created: events("created"), repeated: events("repeated"), limited: events("limited"), dropped: events("dropped"),
       failed: events("failed"))
+    watches = Dictionary(
+      uniqueKeysWithValues: ["namespaces", "secrets", "configmaps"].map { ($0, WatchMetrics($0, registry)) })
     degraded = DegradedMetrics(objects: Gauge(label: "pinseal_degraded_objects", factory: registry)) {
       counter("pinseal_condition_writes_total", [("outcome", $0)])
     }
@@ -121,12 +128,13 @@ struct WebhookMetrics: Sendable {
   /// The text of `/metrics`, with what others count brought up to date.
   func exposition(
     server: Server.Statistics?, verifier: ImageVerifier.Statistics, trust: TrustStatus,
-    events: EventRecorder.Statistics? = nil, degraded: DegradedKeeper.Statistics? = nil
+    cluster: ClusterStatus, events: EventRecorder.Statistics? = nil, degraded: DegradedKeeper.Statistics? = nil
   ) -> [UInt8] {
     let source = [("source", trust.source)]
     Gauge(label: "pinseal_trust_root_age_seconds", dimensions: source, factory: registry).record(trust.age ?? 0)
     Gauge(label: "pinseal_trust_root_expires_seconds", dimensions: source, factory: registry)
       .record(trust.expiresAt ?? 0)
+    for status in cluster.watches { watches[status.name]?.update(status) }
     cache.hits.update(to: verifier.hits)
     cache.misses.update(to: verifier.misses)
     cache.joined.update(to: verifier.joined)
@@ -156,6 +164,26 @@ private struct EventCounters: Sendable {
     limited.update(to: statistics.limited)
     dropped.update(to: statistics.dropped)
     failed.update(to: statistics.failed)
+  }
+}
+
+/// How the watches of one kind of object stand; 0 where there is none.
+private struct WatchMetrics: Sendable {
+  private let age: Gauge
+  private let objects: Gauge
+  private let restarts: Delta
+
+  init(_ name: String, _ registry: PrometheusRegistry) {
+    let dimensions = [("watch", name)]
+    age = Gauge(label: "pinseal_watch_age_seconds", dimensions: dimensions, factory: registry)
+    objects = Gauge(label: "pinseal_watched_objects", dimensions: dimensions, factory: registry)
+    restarts = Delta(Counter(label: "pinseal_watch_restarts_total", dimensions: dimensions, factory: registry))
+  }
+
+  func update(_ watches: ClusterStatus.Watches) {
+    age.record(Double(watches.age?.milliseconds ?? 0) / 1000)
+    objects.record(watches.objects)
+    restarts.update(to: watches.breaks)
   }
 }
 

@@ -130,7 +130,7 @@ struct Serve: AsyncParsableCommand {
     if try TrustOptions.isSet("rekor-lookup", trust.rekorLookup, settings) {
       configuration.logLookup = RekorLookup(http: client)
     }
-    var services: [any Service] = [keeper]
+    var services: [any Service] = [ClusterService(cluster), keeper]
     // Services end in reverse order: what the webhook says last is still written.
     if try settings.choice("events", flag: events, default: Default.enabled) == .enabled,
       let cluster = cluster as? APICluster

@@ -37,10 +37,9 @@ enum Registration {
     kind: ClusterRole
     metadata: {name: pinseal}
     rules:
-    - {apiGroups: [""], resources: [namespaces, secrets, configmaps], verbs: [get]}
+    - {apiGroups: [""], resources: [namespaces, secrets, configmaps], verbs: [get, list, watch]}
     - {apiGroups: [events.k8s.io], resources: [events], verbs: [create, patch]}
-    - {apiGroups: [apps], resources: [statefulsets], verbs: [get]}
-    - {apiGroups: [apps], resources: [statefulsets], verbs: [list, watch]}
+    - {apiGroups: [apps], resources: [statefulsets], verbs: [get, list, watch]}
     - {apiGroups: [apps], resources: [statefulsets/status], verbs: [patch]}
     ---
     apiVersion: rbac.authorization.k8s.io/v1

@@ -165,6 +165,7 @@ metadata:
     {{- include "pinseal.labels" .root | nindent 4 }}
   annotations:
     helm.sh/hook: pre-delete
+    helm.sh/hook-weight: {{ quote .weight }}
     helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded,hook-failed
 webhooks: []
 {{- end -}}
