@@ -133,7 +133,8 @@ let package = Package(
     tests(
       "PinsealTests",
       [
-        "pinseal", "EmbeddedRegistry", "Verification", "Sigstore", "HTTPServer", "Crypto", "JSON", "Primitives",
+        "pinseal", "EmbeddedRegistry", "Kubernetes", "Verification", "Sigstore", "HTTPServer", "Crypto", "JSON",
+        "Primitives",
         arguments, log,
       ]),
     tests("ConformanceTests", ["pinseal", "Sigstore", arguments]),

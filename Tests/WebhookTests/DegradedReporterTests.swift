@@ -1,10 +1,58 @@
 import Admission
+import HTTPClient
+import Primitives
 import Testing
 
 @testable import Kubernetes
 @testable import Webhook
 
+private struct SilentHTTP: HTTPExchanging {
+  func send(_ request: HTTPRequest, deadline: Deadline) async throws(HTTPClientError) -> HTTPResponse {
+    HTTPResponse(status: 503)
+  }
+}
+
 @Suite struct DegradedReporterTests {
+  private func keeper() throws -> DegradedKeeper {
+    let connection = Connection(server: try ServerAddress(parsing: "https://api.example:6443"))
+    let transport = try APITransport(connection, make: { _ throws(HTTPClientError) in SilentHTTP() })
+    return DegradedKeeper(ConditionWriter(client: APIClient(transport: transport))) { _, _ in }
+  }
+
+  @Test func `dry runs, creations, names that are none and what concerns no condition are passed over`() throws {
+    let keeper = try keeper()
+    let reporter = DegradedReporter(keeper: keeper)
+    var dryRun = report(.refused)
+    dryRun.isDryRun = true
+    var creation = report(.refused)
+    creation.uid = nil
+    var misnamed = report(.refused)
+    misnamed.name = "../db"
+    for report in [dryRun, creation, misnamed, report(.pinned), report(.passed), report(.skipped), report(.malformed)] {
+      reporter.decided(report)
+      #expect(reporter.statistics.objects == 0, "\(report)")
+    }
+  }
+
+  @Test(arguments: [AdmissionAnswer.Decision.pinned, .passed, .skipped])
+  func `an update that passes clears what is degraded here, or says so of itself`(decision: AdmissionAnswer.Decision)
+    throws
+  {
+    let keeper = try keeper()
+    let reporter = DegradedReporter(keeper: keeper)
+    let id = try #require(StatefulSetID(namespace: "shop", name: "db", uid: "u-1"))
+    reporter.decided(report(.refused))
+    #expect(keeper.holdsDegraded(id))
+    reporter.decided(report(decision))
+    #expect(!keeper.holdsDegraded(id) && reporter.statistics.objects == 1)
+
+    let other = DegradedReporter(keeper: try self.keeper())
+    var elsewhere = report(decision)
+    elsewhere.isDegraded = true
+    other.decided(elsewhere)
+    #expect(other.statistics.objects == 1)
+  }
+
   private func report(_ decision: AdmissionAnswer.Decision) -> AdmissionReport {
     var report = AdmissionReport(endpoint: .mutate, decision: decision, namespace: "shop", name: "db", uid: "u-1")
     report.message = "CODE: why"
