@@ -133,8 +133,8 @@ let package = Package(
     tests(
       "PinsealTests",
       [
-        "pinseal", "EmbeddedRegistry", "Verification", "Sigstore", "HTTPServer", "Crypto", "JSON", "Primitives",
-        arguments, log,
+        "pinseal", "Webhook", "EmbeddedRegistry", "Verification", "OCI", "Sigstore", "HTTPServer", "HTTPClient",
+        "Crypto", "JSON", "Primitives", arguments, log,
       ]),
     tests("ConformanceTests", ["pinseal", "Sigstore", arguments]),
 
