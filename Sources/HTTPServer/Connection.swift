@@ -206,17 +206,8 @@ final class Connection {
   }
 
   func beginDraining() {
-    switch stage {
-    case .http1(let http1):
-      guard http1.beginDraining() else { return }
-      if outputCount == 0 {
-        close()
-        return
-      }
-      finishAfterFlush()
-    case .http2(let http2): http2.beginDraining()
-    case .handshake, .detecting, .finishing, .closed: break
-    }
+    // The others have new deadlines now.
+    if case .http2(let http2) = stage { http2.beginDraining() }
     loop.flushLater(self)
   }
 

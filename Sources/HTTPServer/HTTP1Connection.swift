@@ -29,8 +29,6 @@ final class HTTP1Connection {
   /// Bytes behind the present request.
   private var leftover: [UInt8] = []
   private var readingSince: UInt64?
-  /// Whether a request was answered on this connection.
-  private var hasServed = false
   private var idleSince: UInt64
 
   init(_ connection: Connection) {
@@ -189,7 +187,6 @@ final class HTTP1Connection {
     }
     head = nil
     _ = claim.resize(to: 0)
-    hasServed = true
     readingSince = nil
     idleSince = loop.now
     if keepsAlive {
@@ -212,14 +209,7 @@ final class HTTP1Connection {
     leftover = []
   }
 
-  // MARK: Draining and deadlines
-
-  /// Whether the connection is to end now. One that never carried a request gets a moment for its first.
-  func beginDraining() -> Bool {
-    guard isAtRest, hasServed else { return false }
-    phase = .ended
-    return true
-  }
+  // MARK: Deadlines
 
   var nextDeadline: UInt64 {
     let timeouts = loop.core.timeouts
@@ -227,6 +217,7 @@ final class HTTP1Connection {
     case .reading:
       if let readingSince { return readingSince &+ timeouts.request }
       let idle = idleSince &+ timeouts.idle
+      // Not at once when a drain begins: a request may be on its way already, which the client would not dare to repeat.
       return loop.isDraining ? min(idle, max(idleSince, loop.drainStartedAt) &+ timeouts.grace) : idle
     case .answering, .ended: return .max
     }

@@ -23,7 +23,7 @@ public struct ServerLimits: Sendable {
   public var writeTimeout: Duration = .seconds(20)
   /// How long a drain waits for what is in flight.
   public var drainTimeout: Duration = .seconds(25)
-  /// What a drain's second GOAWAY waits for the client to have seen the first, what a new connection gets for its first
+  /// What a drain's second GOAWAY waits for the client to have seen the first, what a connection gets for one more
   /// request while the server drains, and what a client gets to stop sending to a stream that has its answer.
   var graceTimeout: Duration = .seconds(1)
 

@@ -1,25 +1,107 @@
+import HTTPClient
 import JSON
+import Logging
+import Primitives
 
-/// What a watch looks at: one collection, or one object of it.
-struct WatchTarget: Sendable, Hashable {
-  /// The collection's path, as `/api/v1/namespaces` or `/apis/apps/v1/namespaces/db/statefulsets`.
-  let path: String
-  /// A `metadata.name` to narrow the collection to one object; nil for all.
-  let name: String?
-  /// The kind of the objects, without `List`: `Namespace`.
-  let kind: String
-  /// Their apiVersion: `v1`.
-  let apiVersion: String
-  /// What RBAC must allow, for messages: `secrets in namespace db`.
-  let permission: String
-}
+/// Lists a collection and then follows it, for as long as `run` does.
+///
+/// What was missed is never guessed: a watch goes on from the last resource version that it saw, and where the server no
+/// longer has that, or sent something that cannot be read, the whole is listed anew. `onChange` is called by one task, in
+/// the order of things; it must not wait.
+final class ObjectWatch<Object: Sendable>: Sendable {
+  /// Makes what is kept of an object of the API. A listed object for which it throws is left out, as if there were none.
+  typealias Decoder = @Sendable (JSONValue) throws -> Object
 
-/// What a watch has seen.
-enum WatchChange<Object: Sendable>: Sendable {
-  /// The whole collection as it is now: what is not in it does not exist.
-  case listed([Object])
-  /// Added or changed.
-  case stored(Object)
-  /// No longer there; its last state.
-  case deleted(Object)
+  let client: APIClient
+  let target: WatchTarget
+  let pace: WatchPace
+  let limits: WatchLimits
+  let decode: Decoder
+  let onChange: @Sendable (WatchChange<Object>) -> Void
+  let logger = Logger(label: "pinseal.kubernetes")
+  private let logLevel: Logger.Level
+  private let state = Locked(WatchStatus())
+
+  /// A watch that begins with `run`. That it broke is logged once, at `logLevel`, and that it recovered.
+  init(
+    client: APIClient, target: WatchTarget, pace: WatchPace = WatchPace(), limits: WatchLimits = WatchLimits(),
+    logLevel: Logger.Level = .warning, decode: @escaping Decoder,
+    onChange: @escaping @Sendable (WatchChange<Object>) -> Void
+  ) {
+    self.client = client
+    self.target = target
+    self.pace = pace
+    self.limits = limits
+    self.logLevel = logLevel
+    self.decode = decode
+    self.onChange = onChange
+  }
+
+  /// How it stands.
+  var status: WatchStatus { state.withLock { $0 } }
+
+  /// Watches until the task is cancelled.
+  func run() async {
+    var backoff = WatchBackoff()
+    // Where to go on from; nil: nowhere, list.
+    var version: String?
+    while !Task.isCancelled {
+      do throws(WatchFailure) {
+        if version == nil {
+          version = try await list()
+          noteSign()
+        }
+        let start = pace.now()
+        try await follow(from: &version, backoff: &backoff)
+        // A server that ends watches as soon as they begin is not asked in a circle.
+        if pace.now() < start.advanced(by: .seconds(1)) { await pace.sleep(backoff.next(pace)) }
+      } catch {
+        if Task.isCancelled { return }
+        note(error.error)
+        if error.listsAnew { version = nil }
+        await pace.sleep(max(error.leastPause(pace), backoff.next(pace)))
+      }
+    }
+  }
+
+  // MARK: Status
+
+  /// A whole list, an event, a bookmark.
+  func noteSign(listed: Bool = true) {
+    let now = pace.now()
+    state.withLock {
+      if listed { $0.isSynced = true }
+      $0.lastSign = now
+    }
+  }
+
+  /// A stream is open: from now on nothing is missed.
+  func noteOpen() {
+    let now = pace.now()
+    let since = state.withLock { state in
+      defer {
+        state.lastSign = now
+        state.brokenSince = nil
+        state.failure = nil
+      }
+      return state.brokenSince
+    }
+    if since != nil { logger.log(level: logLevel, "the watch sees again", metadata: ["watch": "\(target.subject)"]) }
+  }
+
+  private func note(_ error: ClusterError) {
+    let now = pace.now()
+    let isNews = state.withLock { state in
+      defer {
+        state.brokenSince = state.brokenSince ?? now
+        state.failure = error
+        state.breaks &+= 1
+      }
+      return state.failure?.code != error.code
+    }
+    guard isNews else { return }
+    logger.log(
+      level: logLevel, "the watch broke and is begun again",
+      metadata: ["watch": "\(target.subject)", "reason": "\(error.description)"])
+  }
 }

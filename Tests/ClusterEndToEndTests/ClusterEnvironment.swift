@@ -45,14 +45,10 @@ struct ClusterEnvironment: Sendable {
             in: folder, cluster: "kubeconfig:\(cluster.folder)/pinseal.kubeconfig", certificate: certificate,
             arguments: ["--insecure-registry", registry.address, "--insecure-registry", "127.0.0.1:\(spare)"]
           ) { webhook in
-            let authority = try Data(contentsOf: URL(fileURLWithPath: certificate.authorityFile)).base64EncodedString()
-            for endpoint in ["mutate", "validate"] {
-              try await cluster.apply(Registration.webhook(endpoint, url: webhook.url(endpoint), authority: authority))
-            }
             let environment = ClusterEnvironment(
               folder: folder, cluster: cluster, registry: registry, signing: signing, key: key, otherKey: otherKey,
               webhook: webhook, signed: signed, signedToo: signedToo, unsigned: unsigned, spareRegistryPort: spare)
-            try await environment.waitUntilRegistered()
+            try await environment.register(port: webhook.port, authorities: read(certificate.authorityFile))
             try await $shared.withValue(environment) { try await body() }
           }
         }
@@ -63,22 +59,51 @@ struct ClusterEnvironment: Sendable {
   /// A port for a registry of a test's own, which Pinseal may ask over plain HTTP.
   let spareRegistryPort: Int
 
-  /// The API server takes up webhook configurations a little after they were stored.
-  private func waitUntilRegistered() async throws {
-    try await makeNamespace("registered")
+  /// Has the API server ask what listens on `port` of 127.0.0.1: about namespaces served by `name`, or all others.
+  func register(_ name: String? = nil, port: Int, authorities: String) async throws {
+    try await writeRegistration(name, port: port, authorities: authorities)
+    // The API server takes up webhook configurations a little after they were stored.
+    let namespace = "registered\(name.map { "-\($0)" } ?? "")"
+    try await makeNamespace(namespace, servedBy: name)
     try await eventually("the API server asks Pinseal") {
       let outcome = try await cluster.kubectl(
         ["apply", "--dry-run=server", "-f", "-"],
-        input: Objects.statefulSet("probe", in: "registered", image: unsigned.tagged))
+        input: Objects.statefulSet("probe", in: namespace, image: unsigned.tagged))
       return !outcome.succeeded && outcome.errors.contains("SIGNATURE_NOT_FOUND")
     }
   }
 
-  /// Makes a namespace that verifies with the suite's key, or with these annotations.
-  func makeNamespace(_ name: String, _ annotations: [String: String]? = nil) async throws {
-    try await cluster.apply(Objects.namespace(name, annotations ?? Objects.verifying(key.publicPEM)))
-    // A ServiceAccount is what the API server wants before it takes Pods; the controller manager makes it.
+  /// Stores both webhook configurations, anew where they are.
+  func writeRegistration(_ name: String? = nil, port: Int, authorities: String) async throws {
+    let authority = Data(authorities.utf8).base64EncodedString()
+    for endpoint in ["mutate", "validate"] {
+      let url = "https://127.0.0.1:\(port)/\(endpoint)"
+      try await cluster.apply(Registration.webhook(endpoint, url: url, authority: authority, name: name))
+    }
   }
+
+  /// Takes both webhook configurations away.
+  func unregister(_ name: String) async throws {
+    for (kind, endpoint) in [("mutating", "mutate"), ("validating", "validate")] {
+      try await cluster.kubectl(["delete", "\(kind)webhookconfiguration", "\(name)-\(endpoint)"]).checked()
+    }
+  }
+
+  /// Makes a namespace that verifies with the suite's key, or with these annotations.
+  func makeNamespace(
+    _ name: String, _ annotations: [String: String]? = nil, servedBy: String? = nil
+  ) async throws {
+    try await cluster.apply(
+      Objects.namespace(
+        name, annotations ?? Objects.verifying(key.publicPEM),
+        labels: servedBy.map { [Registration.servedBy: $0] } ?? [:]))
+  }
+
+  /// What `pinseal serve` needs here, for replicas of a test's own.
+  var serveOptions: [String] { ["--insecure-registry", registry.address] }
+
+  /// Where they find the API server.
+  var clusterOption: String { "kubeconfig:\(cluster.folder)/pinseal.kubeconfig" }
 
   /// Applies a StatefulSet `db`, whatever comes of it.
   func apply(

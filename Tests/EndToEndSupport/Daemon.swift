@@ -18,6 +18,18 @@ package struct Daemon: Sendable {
     return !state.contains(") Z ")
   }
 
+  /// How many files and sockets it has open.
+  package var openFiles: Int {
+    ((try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(processIdentifier)/fd")) ?? []).count
+  }
+
+  /// How much memory it takes up, in KiB.
+  package var residentKiB: Int {
+    let line = ((try? read("/proc/\(processIdentifier)/status")) ?? "").split(separator: "\n")
+      .first { $0.hasPrefix("VmRSS:") }
+    return line.flatMap { Int($0.filter(\.isNumber)) } ?? 0
+  }
+
   /// Sends SIGTERM, or another signal.
   package func signal(_ signal: Int32 = SIGTERM) { kill(processIdentifier, signal) }
 
@@ -81,13 +93,5 @@ private func isFree(_ port: Int) -> Bool {
   let socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
   guard socket >= 0 else { return false }
   defer { close(socket) }
-  var address = sockaddr_in()
-  address.sin_family = sa_family_t(AF_INET)
-  address.sin_port = UInt16(port).bigEndian
-  address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
-  return withUnsafePointer(to: &address) {
-    $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-      bind(socket, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
-    }
-  }
+  return withAddress(port) { bind(socket, $0, $1) } == 0
 }

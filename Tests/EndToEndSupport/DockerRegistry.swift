@@ -47,6 +47,12 @@ package struct Certificate: Sendable {
   package let chainFile: String
   package let keyFile: String
 
+  package init(authorityFile: String, chainFile: String, keyFile: String) {
+    self.authorityFile = authorityFile
+    self.chainFile = chainFile
+    self.keyFile = keyFile
+  }
+
   /// Made by the script that makes the quickstart's.
   package static func make(in folder: String) async throws -> Certificate {
     try await command("\(EndToEnd.root)/scripts/tools/development-certificate", [folder]).checked()

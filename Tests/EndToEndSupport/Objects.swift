@@ -3,8 +3,12 @@ import Foundation
 /// Kubernetes objects as YAML, for files and for `kubectl apply`.
 package enum Objects {
   /// A namespace; annotation names come without `pinseal.dev/`.
-  package static func namespace(_ name: String, _ annotations: [String: String] = [:]) -> String {
+  package static func namespace(
+    _ name: String, _ annotations: [String: String] = [:], labels: [String: String] = [:]
+  ) -> String {
     var lines = ["apiVersion: v1", "kind: Namespace", "metadata:", "  name: \(name)"]
+    if !labels.isEmpty { lines.append("  labels:") }
+    for (label, value) in labels.sorted(by: { $0.key < $1.key }) { lines.append("    \(label): \"\(value)\"") }
     if !annotations.isEmpty { lines.append("  annotations:") }
     for (annotation, value) in annotations.sorted(by: { $0.key < $1.key }) {
       if value.contains("\n") {
@@ -53,7 +57,7 @@ package enum Objects {
 
   /// A StatefulSet with one container, `db`.
   package static func statefulSet(
-    _ name: String, in namespace: String, image: String, label: String = "none"
+    _ name: String, in namespace: String, image: String, label: String = "none", replicas: Int = 1
   ) -> String {
     """
     apiVersion: apps/v1
@@ -63,7 +67,7 @@ package enum Objects {
       namespace: \(namespace)
       labels: {note: \(label)}
     spec:
-      replicas: 1
+      replicas: \(replicas)
       serviceName: \(name)
       selector: {matchLabels: {app: \(name)}}
       template:

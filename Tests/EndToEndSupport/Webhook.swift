@@ -13,23 +13,34 @@ package struct Webhook: Sendable {
   package let certificate: Certificate
   package let daemon: Daemon
 
+  package init(port: Int, operationsPort: Int, certificate: Certificate, daemon: Daemon) {
+    self.port = port
+    self.operationsPort = operationsPort
+    self.certificate = certificate
+    self.daemon = daemon
+  }
+
   /// Runs `body` with the real executable serving on free ports; afterwards it must end with status 0 on SIGTERM.
   ///
-  /// - Parameter cluster: `file:PATH` or `kubeconfig:FILE`.
+  /// - Parameters:
+  ///   - name: that of its log in `folder`.
+  ///   - cluster: `file:PATH` or `kubeconfig:FILE`.
+  ///   - hasCertificate: whether it is given `certificate`; else it is told otherwise where one comes from.
+  ///   - probe: the path on the operations port that says 200 before `body` is run.
   package static func with<Value: Sendable>(
-    in folder: String, cluster: String, certificate: Certificate, arguments: [String] = [],
+    _ name: String = "pinseal", in folder: String, cluster: String, certificate: Certificate,
+    hasCertificate: Bool = true, arguments: [String] = [], until probe: String = "readyz",
     perform body: (Webhook) async throws -> Value
   ) async throws -> Value {
     let port = try freePort()
     let operationsPort = try freePort()
-    let all =
-      [
-        "serve", "--listen", "127.0.0.1:\(port)", "--ops-listen", "127.0.0.1:\(operationsPort)", "--tls-cert",
-        certificate.chainFile, "--tls-key", certificate.keyFile, "--cluster", cluster,
-      ] + arguments
+    var all = [
+      "serve", "--listen", "127.0.0.1:\(port)", "--ops-listen", "127.0.0.1:\(operationsPort)", "--cluster", cluster,
+    ]
+    if hasCertificate { all += ["--tls-cert", certificate.chainFile, "--tls-key", certificate.keyFile] }
     return try await withDaemon(
-      "pinseal", in: folder, Tool.pinseal.path(), all, exitsCleanly: true,
-      ready: { (try? await curl("http://127.0.0.1:\(operationsPort)/readyz").status) == 200 }
+      name, in: folder, Tool.pinseal.path(), all + arguments, exitsCleanly: true,
+      ready: { (try? await curl("http://127.0.0.1:\(operationsPort)/\(probe)").status) == 200 }
     ) { daemon in
       try await body(
         Webhook(port: port, operationsPort: operationsPort, certificate: certificate, daemon: daemon))

@@ -39,6 +39,39 @@ struct DrainTests {
     #expect(!test.handler.cancelled.hasHappened)
   }
 
+  @Test func `an HTTP/1.1 request that crosses the beginning of a drain is answered, and is the last`() async throws {
+    let test = try TestServer { $0.graceTimeout = .seconds(30) }
+    let port = test.port
+    let client = try await blocking {
+      let client = try PlainClient(port: port)
+      try #expect(!client.ask("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n").closes)
+      return client
+    }
+    let drain = Task { await test.server.drain() }
+    try await eventually("new connections are refused") { Self.isRefused(port) }
+    try await blocking {
+      let answer = try client.ask("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n")
+      #expect(answer.status == 200)
+      #expect(answer.closes)
+      try #expect(client.readToEnd() == "")
+    }
+    withExtendedLifetime(client) {}
+    await drain.value
+  }
+
+  @Test func `an HTTP/1.1 connection without another request ends a moment after a drain began`() async throws {
+    let test = try TestServer { $0.graceTimeout = .milliseconds(50) }
+    let port = test.port
+    let client = try await blocking {
+      let client = try PlainClient(port: port)
+      try #expect(client.ask("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n").status == 200)
+      return client
+    }
+    await test.server.drain()
+    try await blocking { try #expect(client.readToEnd() == "") }
+    #expect(test.server.statistics.openConnections == 0)
+  }
+
   @Test func `HTTP/2 gets two GOAWAYs, and what came before the second is answered`() async throws {
     let test = try TestServer { $0.graceTimeout = .seconds(30) }
     let port = test.port
