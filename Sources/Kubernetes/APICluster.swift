@@ -23,7 +23,8 @@ public final class APICluster: Cluster {
 
   private let reader: APIReader
   private let options: Options
-  private let flights = SingleFlight<ObjectID, Answer>()
+  /// Each with the end of its time.
+  private let flights: SingleFlight<ObjectID, Answer, Deadline>
   private let namespaces = Locked(BoundedCache<ObjectID, ClusterObject>(capacity: 4096))
   private let others = Locked(BoundedCache<ObjectID, ClusterObject>(capacity: 512))
 
@@ -36,6 +37,8 @@ public final class APICluster: Cluster {
   ) throws(ClusterError) {
     reader = APIReader(client: APIClient(transport: try APITransport(connection, make: make)))
     self.options = options
+    // What was asked for is of use to the next who asks.
+    flights = SingleFlight(unwanted: .finished) { .after(options.requestTimeout) }
   }
 
   /// By the pod's service account: `KUBERNETES_SERVICE_HOST` and `_PORT`, and the token and authority in
@@ -95,7 +98,7 @@ public final class APICluster: Cluster {
 
   private func object(_ id: ObjectID, deadline: Deadline) async throws(ClusterError) -> ClusterObject {
     if let known = cached(id) { return known }
-    let answer = await flights.value(for: id, deadline: deadline, duration: options.requestTimeout) { ends in
+    let outcome = await flights.value(of: id, deadline: deadline) { ends in
       do throws(ClusterError) {
         let object = try await self.reader.object(id, deadline: ends)
         self.remember(object, id)
@@ -104,7 +107,7 @@ public final class APICluster: Cluster {
         return Answer.failure(error)
       }
     }
-    guard let answer else {
+    guard case .value(let answer) = outcome else {
       throw ClusterError(
         .unavailable, "\(id): \(reader.client.connection.server.url) did not answer in the time that was left")
     }
