@@ -109,7 +109,8 @@ import Testing
     let seen = Locked("")
     func hasty() async -> OneShot<Int>.Outcome {
       await flights.value(
-        of: 1, deadline: Self.soon, late: { context in seen.withLock { $0 = context } }, work: { _ in await work.run() })
+        of: 1, deadline: Self.soon, late: { context in seen.withLock { $0 = context } },
+        work: { _ in await work.run() })
     }
     func patient() async -> OneShot<Int>.Outcome {
       await flights.value(of: 1, deadline: Self.never, work: { _ in await work.run() })
