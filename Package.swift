@@ -104,7 +104,7 @@ let package = Package(
     tests("CryptoTests", ["CertificateForge", "Crypto", "Primitives"]),
     tests("TelemetryTests", ["Telemetry", "JSON", "Primitives", log, metrics]),
     tests("HTTPServerTests", ["HTTPServer", "Crypto", "Primitives", log]),
-    tests("HTTPClientTests", ["HTTPClient", "HTTPServer", "Crypto", "Primitives", log]),
+    tests("HTTPClientTests", ["COpenSSL", "HTTPClient", "HTTPServer", "Crypto", "Primitives", log]),
     tests(
       "OCITests", ["OCI", "EmbeddedRegistry", "HTTPServer", "HTTPClient", "Crypto", "JSON", "Primitives"]),
     tests(
@@ -133,8 +133,8 @@ let package = Package(
     tests(
       "PinsealTests",
       [
-        "pinseal", "Webhook", "EmbeddedRegistry", "Verification", "OCI", "Sigstore", "HTTPServer", "HTTPClient",
-        "Crypto", "JSON", "Primitives", arguments, log,
+        "pinseal", "Webhook", "EmbeddedRegistry", "Verification", "OCI", "Sigstore", "Kubernetes", "HTTPServer",
+        "HTTPClient", "Crypto", "JSON", "Telemetry", "Primitives", arguments, log,
       ]),
     tests("ConformanceTests", ["pinseal", "Sigstore", arguments]),
 

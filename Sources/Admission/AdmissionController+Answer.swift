@@ -17,8 +17,14 @@ extension AdmissionController {
   /// The answer to what is no AdmissionReview.
   func malformed(_ reason: String, endpoint: Endpoint) -> AdmissionAnswer {
     let text = "not an AdmissionReview of admission.k8s.io/v1: \(reason.printable(limit: 1024))"
-    logger.warning(
-      "review malformed", metadata: ["endpoint": "\(endpoint.rawValue)", "reason": "\(reason.printable(limit: 1024))"])
+    if let suppressed = malformedLines.admit(at: .now) {
+      var metadata: Logger.Metadata = [
+        "endpoint": "\(endpoint.rawValue)", "reason": "\(reason.printable(limit: 1024))",
+      ]
+      // Of the time since the line before.
+      if suppressed > 0 { metadata["suppressed"] = "\(suppressed)" }
+      logger.warning("review malformed", metadata: metadata)
+    }
     return AdmissionAnswer(status: 400, body: Array((text + "\n").utf8), decision: .malformed, codes: [], signers: [])
   }
 
@@ -104,6 +110,7 @@ extension AdmissionController {
       "name": "\(review.name.printable(limit: 253))",
       "took-us": "\((Deadline.now.nanoseconds &- subject.started.nanoseconds) / 1000)",
     ]
+    if let time = subject.policyTime { metadata["policy-us"] = "\(time / 1000)" }
     if review.isDryRun { metadata["dry-run"] = "true" }
     if !review.subResource.isEmpty { metadata["subresource"] = "\(review.subResource.printable(limit: 64))" }
     if !outcome.codes.isEmpty { metadata["codes"] = .array(outcome.codes.map { "\($0.rawValue)" }) }
@@ -141,6 +148,19 @@ extension AdmissionController {
       metadata["state"] = excuse == nil ? "refused" : "unverified"
       metadata["code"] = "\(code.rawValue)"
     }
+    if let times = image.times {
+      if let resolve = times.resolve { metadata["resolve-us"] = "\(resolve.microseconds)" }
+      if let find = times.find { metadata["find-us"] = "\(find.microseconds)" }
+      if let verify = times.verify { metadata["verify-us"] = "\(verify.microseconds)" }
+    }
     return metadata
+  }
+}
+
+extension Duration {
+  /// Whole microseconds, rounded down; 0 for what is negative.
+  fileprivate var microseconds: Int64 {
+    let (seconds, attoseconds) = components
+    return max(0, seconds &* 1_000_000 &+ attoseconds / 1_000_000_000_000)
   }
 }

@@ -18,10 +18,11 @@ extension AdmissionController {
     let trust: TrustedRoot
 
     /// The question to be put to the verifier about one image; nil where there is nothing to ask.
-    func request(_ image: Judgement.Image) -> VerificationRequest? {
+    func request(_ image: Judgement.Image, stopwatch: VerificationStopwatch? = nil) -> VerificationRequest? {
       guard image.finding == nil, let requested = image.requested else { return nil }
       return VerificationRequest(
-        image: requested, demand: judgement.policy.demand, trust: trust, credentials: credentials)
+        image: requested, demand: judgement.policy.demand, trust: trust, credentials: credentials,
+        stopwatch: stopwatch)
     }
   }
 
@@ -71,13 +72,17 @@ extension AdmissionController {
   func finish(_ inquiry: Inquiry, deadline: Deadline) async -> Outcome {
     var judgement = inquiry.judgement
     let short = min(deadline, Deadline.after(options.unchangedTimeout))
-    await withTaskGroup(of: (Int, Verdict).self) { group in
+    await withTaskGroup(of: (Int, Verdict, VerificationTimes).self) { group in
       for (index, image) in judgement.images.enumerated() {
-        guard let request = inquiry.request(image) else { continue }
+        let stopwatch = VerificationStopwatch()
+        guard let request = inquiry.request(image, stopwatch: stopwatch) else { continue }
         let limit = image.isUnchanged ? short : deadline
-        group.addTask { (index, await verifier.verify(request, deadline: limit)) }
+        group.addTask { (index, await verifier.verify(request, deadline: limit), stopwatch.times) }
       }
-      for await (index, verdict) in group { judgement.images[index].finding = .init(verdict) }
+      for await (index, verdict, times) in group {
+        judgement.images[index].finding = .init(verdict)
+        judgement.images[index].times = times
+      }
     }
     return judgement.outcome()
   }

@@ -26,11 +26,13 @@ extension AdmissionReport {
       endpoint: subject.endpoint, decision: outcome.decision, namespace: review.namespace,
       name: Self.name(review), uid: Self.text(stored?["metadata"]?["uid"], limit: 128))
     isDryRun = review.isDryRun
+    generation = try? stored?["metadata"]?["generation"]?.integer()
+    isUnderWarn = outcome.failures.contains { $0.excuse == .warn }
     owner = Self.owner(stored ?? review.object)
     isDegraded = Self.isDegraded(stored)
     changesImages = Self.changesImages(outcome, stored)
     message = outcome.decision == .refused ? outcome.message : outcome.notice
-    verified = Self.verified(outcome)
+    records = outcome.images
   }
 
   /// The request's name, or the object's own where a CREATE came without; none where it is longer than any name.
@@ -83,8 +85,9 @@ extension AdmissionReport {
     }
   }
 
-  private static func verified(_ outcome: Outcome) -> [Image] {
-    outcome.images.lazy.compactMap { image -> Image? in
+  /// The images that were verified, in words.
+  static func verified(_ records: [Outcome.ImageRecord]) -> [Image] {
+    records.lazy.compactMap { image -> Image? in
       guard case .verified(let verified, let pinned) = image.state else { return nil }
       return Image(
         place: image.place.description, from: image.place.image.printable(limit: 300),

@@ -103,6 +103,8 @@ public struct AdmissionController: Sendable {
   let options: Options
   let logger: Logger
   let observer: (any AdmissionObserver)?
+  /// One line a second about what is no review: anybody who reaches the port can send that.
+  let malformedLines = LinePace(every: .seconds(1))
 
   /// A controller that asks `policies` and `verifier`, writes one line a decision to `logger`, and tells `observer` what
   /// became of StatefulSets.
@@ -133,7 +135,10 @@ public struct AdmissionController: Sendable {
     let deadline = started.advanced(by: budget)
     guard let policy = policies.knownPolicy(ofNamespace: review.namespace) else {
       return .later {
+        let asked = Deadline.now
         let policy = await policies.policy(ofNamespace: review.namespace, deadline: deadline)
+        var subject = subject
+        subject.policyTime = Deadline.now.nanoseconds &- asked.nanoseconds
         return await decide(subject, under: policy, deadline: deadline)
       }
     }
@@ -149,6 +154,8 @@ public struct AdmissionController: Sendable {
     let review: AdmissionReview
     let endpoint: Endpoint
     let started: Deadline
+    /// Nanoseconds that reading the policy took, where it was not known.
+    var policyTime: UInt64?
   }
 
   private func decide(_ subject: Case, under policy: NamespacePolicy, deadline: Deadline) async -> AdmissionAnswer {

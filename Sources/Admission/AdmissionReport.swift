@@ -60,6 +60,8 @@ public struct AdmissionReport: Sendable {
   public var name: String
   /// `metadata.uid` of the stored object: nil for a CREATE.
   public var uid: String?
+  /// `metadata.generation` of the stored object: nil for a CREATE.
+  public var generation: Int64?
   /// The controlling owner, if any.
   public var owner: Owner?
   /// Whether the stored object's status says Degraded=True with reason ImageVerificationFailed.
@@ -67,10 +69,19 @@ public struct AdmissionReport: Sendable {
   /// Whether an image, as it will be stored, is not in the stored object under the same name, or there is no stored object.
   /// False where nobody looked at the images (`skipped`).
   public var changesImages: Bool
+  /// Whether an image that was not verified was let in because the failure policy is Warn.
+  public var isUnderWarn: Bool
   /// The refusal as kubectl shows it, or what was let through though it was not verified; nil if there is nothing to say.
   public var message: String?
-  /// The images that were verified.
-  public var verified: [Image]
+  /// The images that were verified, 64 at most. Put into words when asked for: most reviews bring nothing that is told.
+  public var verified: [Image] {
+    get { given ?? Self.verified(records) }
+    set { given = newValue }
+  }
+
+  private var given: [Image]?
+  /// What the images are put into words from.
+  var records: [Outcome.ImageRecord] = []
 
   /// A report without owner, message and images.
   public init(
@@ -84,6 +95,6 @@ public struct AdmissionReport: Sendable {
     self.uid = uid
     isDegraded = false
     changesImages = false
-    verified = []
+    isUnderWarn = false
   }
 }

@@ -24,6 +24,8 @@ struct Judgement: Sendable {
     /// Whether all of its places are as they were.
     var isUnchanged: Bool
     var finding: Finding?
+    /// What getting the finding took, if somebody had to be asked.
+    var times: VerificationTimes?
 
     var hasFailed: Bool {
       if case .failed = finding { true } else { false }
@@ -155,7 +157,8 @@ struct Judgement: Sendable {
     for index in image.places {
       let place = workload.places[index]
       let isReplaced = endpoint == .mutate && pinned != image.literal
-      outcome.images.append(.init(place, state: .verified(verified, pinned: isReplaced ? pinned : image.literal)))
+      outcome.images.append(
+        .init(place, state: .verified(verified, pinned: isReplaced ? pinned : image.literal), times: image.times))
       if isReplaced, let target = place.value {
         replacements.append(.init(pointer: place.pointer, target: target, value: pinned))
       }
@@ -186,7 +189,9 @@ struct Judgement: Sendable {
       let places = indices.map { workload.places[$0] }
       outcome.failures.append(
         .init(places: places.map(\.description), image: image.literal, refusal: refusal, excuse: excuse))
-      for place in places { outcome.images.append(.init(place, state: .failed(refusal.code, excuse))) }
+      for place in places {
+        outcome.images.append(.init(place, state: .failed(refusal.code, excuse), times: image.times))
+      }
     }
   }
 

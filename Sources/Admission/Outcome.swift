@@ -32,10 +32,13 @@ struct Outcome: Sendable {
 
     let place: ImagePlace
     let state: State
+    /// Of the verification, if somebody had to be asked.
+    let times: VerificationTimes?
 
-    init(_ place: ImagePlace, state: State) {
+    init(_ place: ImagePlace, state: State, times: VerificationTimes? = nil) {
       self.place = place
       self.state = state
+      self.times = times
     }
   }
 

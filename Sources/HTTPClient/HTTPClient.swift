@@ -37,10 +37,8 @@ public final class HTTPClient: HTTPExchanging {
     /// The `User-Agent` field.
     public var userAgent: String = "pinseal"
 
-    /// `HOST:PORT:ADDRESS` in place of what the resolver says; for tests.
-    var pinnedNames: [String] = []
-    /// HTTP/2 without TLS, unasked; for tests.
-    var assumesHTTP2 = false
+    /// `HOST:PORT:ADDRESS` in place of what the resolver says; the address in numbers.
+    public var pinnedNames: [String] = []
 
     /// The defaults.
     public init() {}

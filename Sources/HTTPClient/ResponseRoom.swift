@@ -6,7 +6,10 @@ final class ResponseRoom {
   static let smallBytes = 64 << 10
 
   let limit: Int
-  private var bytes = 0
+  /// The streams that wait for their readers. Over HTTP/2 libcurl goes on reading for them, so that the other streams of
+  /// the connection get theirs, until the peer has used up a window of 32 MiB; what it keeps is counted here.
+  var paused: Set<UInt64> = []
+  private(set) var bytes = 0
 
   init(limit: Int) { self.limit = limit }
 
@@ -15,6 +18,9 @@ final class ResponseRoom {
     bytes += more
     return bytes <= limit || total <= Self.smallBytes
   }
+
+  /// Why an answer is given up for which there is no room.
+  var overflow: String { "given up: the answers of all servers together have more than \(limit) bytes now" }
 
   func giveBack(_ total: Int) { bytes -= total }
 }

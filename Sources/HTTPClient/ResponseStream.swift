@@ -4,7 +4,8 @@ extension HTTPClient: HTTPStreaming {
   /// Opens a stream. The client need not be kept for it, but when it closes, its streams fail with `cancelled`.
   ///
   /// Streams have a bound of their own, `Configuration.maximumStreams`, beyond which `cannotConnect` is thrown at once.
-  /// Up to 256 KiB of a stream stay unread before the peer has to wait; while it waits, `silence` does not run.
+  /// Up to 256 KiB of a stream stay unread before the peer has to wait; while it waits, `silence` does not run. Over
+  /// HTTP/2 the peer may send 32 MiB more before it has to; they count in `Configuration.maximumBufferedBytes`.
   public func open(
     _ request: HTTPRequest, deadline: Deadline, silence: Duration
   ) async throws(HTTPClientError) -> any HTTPStream {

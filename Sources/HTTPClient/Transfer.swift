@@ -32,6 +32,9 @@ final class Transfer: @unchecked Sendable {
   var continuation: Continuation?
   var reader: ResponseReader
   private(set) var streamedBytes = 0
+  private(set) var isPaused = false
+  /// Of a stream: what libcurl keeps while it waits for its reader, as far as it is counted.
+  var keptBytes = 0
   var refusedPlace: LocalPlace?
   /// The loop's, while the transfer is under way.
   var room: ResponseRoom?
@@ -73,6 +76,8 @@ final class Transfer: @unchecked Sendable {
   func readBody(_ bytes: UnsafeRawBufferPointer) -> Taken {
     guard let stream else { return collect(bytes) ? .all : .never }
     let isTaken = stream.pipe.write(bytes)
+    isPaused = !isTaken
+    if isPaused { room?.paused.insert(id) }
     // A peer that waits for the reader is not silent.
     setDeadline(isTaken ? .after(stream.silence) : Deadline(nanoseconds: .max))
     if isTaken { streamedBytes &+= bytes.count }
@@ -81,6 +86,7 @@ final class Transfer: @unchecked Sendable {
 
   /// The reader has made room.
   func willResume() {
+    isPaused = false
     if let stream { setDeadline(.after(stream.silence)) }
   }
 
@@ -92,8 +98,7 @@ final class Transfer: @unchecked Sendable {
   private func collect(_ bytes: UnsafeRawBufferPointer) -> Bool {
     guard reader.readBody(bytes) else { return false }
     guard let room, !room.take(bytes.count, total: reader.body.count) else { return true }
-    reader.giveUp(
-      .connectionLost, "given up: the answers of all servers together have more than \(room.limit) bytes now")
+    reader.giveUp(.connectionLost, room.overflow)
     return false
   }
 
@@ -112,7 +117,7 @@ extension Transfer {
   /// Sets every option of a handle that is as good as new.
   func configure(
     _ handle: UnsafeMutableRawPointer, trust: TrustMaterial, connectTimeout: Duration, userAgent: String,
-    assumesHTTP2: Bool, pinnedNames: UnsafeMutablePointer<curl_slist>?
+    pinnedNames: UnsafeMutablePointer<curl_slist>?
   ) -> CURLcode {
     var options = OptionSetter(handle: handle)
     let context = Unmanaged.passUnretained(self).toOpaque()
@@ -122,8 +127,7 @@ extension Transfer {
     options.check(pinseal_curl_set_quick_exit(handle))
     options.set(CURLOPT_FOLLOWLOCATION, 0)
     options.set(CURLOPT_PATH_AS_IS, 1)
-    options.set(
-      CURLOPT_HTTP_VERSION, Int(assumesHTTP2 ? CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE : CURL_HTTP_VERSION_2TLS))
+    options.set(CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_2TLS))
     options.set(CURLOPT_HTTP_CONTENT_DECODING, 0)
     options.set(CURLOPT_NETRC, 0)
     // A peer that has died is noticed although nobody sends anything.
@@ -133,7 +137,7 @@ extension Transfer {
     if stream != nil {
       options.set(CURLOPT_BUFFERSIZE, Self.streamBufferBytes)
       // To wait for a connection that may turn out to speak HTTP/2, and be one of its many streams. Without TLS none does.
-      if url.isSecure || assumesHTTP2 { options.set(CURLOPT_PIPEWAIT, 1) }
+      if url.isSecure { options.set(CURLOPT_PIPEWAIT, 1) }
     }
     options.set(CURLOPT_CONNECTTIMEOUT_MS, max(1, min(connectTimeout.milliseconds, Int(Int32.max))))
     options.set(CURLOPT_ERRORBUFFER, pointer: errorText)

@@ -23,20 +23,40 @@ extension Transfer {
     return "timed out: nothing came for \(stream.silence) (\(streamedBytes) bytes of body before)"
   }
 
+  /// Where a stream stands on its way to a connection.
+  enum Place { case none, onNewConnection, settled }
+
+  func place(_ handle: UnsafeMutableRawPointer) -> Place {
+    if reader.hasHeader { return .settled }
+    guard isPast(CURLINFO_PRETRANSFER_TIME_T, handle) else { return .none }
+    var connects = 0
+    pinseal_curl_get_long(handle, CURLINFO_NUM_CONNECTS, &connects)
+    return connects > 0 ? .onNewConnection : .settled
+  }
+
+  /// What libcurl has read of a stream that waits for its reader and could not hand over.
+  func kept(_ handle: UnsafeMutableRawPointer) -> Int {
+    guard isPaused else { return 0 }
+    var read: curl_off_t = 0
+    pinseal_curl_get_offset(handle, CURLINFO_SIZE_DOWNLOAD_T, &read)
+    return max(0, Int(read) - streamedBytes)
+  }
+
+  private func isPast(_ info: CURLINFO, _ handle: UnsafeMutableRawPointer) -> Bool {
+    var microseconds: curl_off_t = 0
+    pinseal_curl_get_offset(handle, info, &microseconds)
+    return microseconds > 0
+  }
+
   /// How far the exchange got, for a message about its having been given up.
   func step(_ handle: UnsafeMutableRawPointer) -> String {
-    func isPast(_ info: CURLINFO) -> Bool {
-      var microseconds: curl_off_t = 0
-      pinseal_curl_get_offset(handle, info, &microseconds)
-      return microseconds > 0
-    }
     if reader.hasHeader {
       let count = stream == nil ? reader.body.count : streamedBytes
       return "reading the answer's body (\(count) bytes came)"
     }
-    if isPast(CURLINFO_PRETRANSFER_TIME_T) { return "waiting for the answer" }
-    if isPast(CURLINFO_CONNECT_TIME_T) { return url.isSecure ? "negotiating TLS" : "sending the request" }
-    if isPast(CURLINFO_NAMELOOKUP_TIME_T) { return "connecting" }
+    if isPast(CURLINFO_PRETRANSFER_TIME_T, handle) { return "waiting for the answer" }
+    if isPast(CURLINFO_CONNECT_TIME_T, handle) { return url.isSecure ? "negotiating TLS" : "sending the request" }
+    if isPast(CURLINFO_NAMELOOKUP_TIME_T, handle) { return "connecting" }
     return "resolving the name"
   }
 

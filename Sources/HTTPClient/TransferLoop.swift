@@ -28,8 +28,6 @@ final class TransferLoop: @unchecked Sendable {
   private let trust: TrustMaterial
   private let connectTimeout: Duration
   private let userAgent: String
-  private let assumesHTTP2: Bool
-  private let maximumStreams: Int
   private let pinnedNames: UnsafeMutablePointer<curl_slist>?
 
   // Of the loop's thread alone.
@@ -38,7 +36,7 @@ final class TransferLoop: @unchecked Sendable {
   private let room: ResponseRoom
   private var idle: [UnsafeMutableRawPointer] = []
   private let alarm = Alarm()
-  private var streamCount = 0
+  private var streams: StreamLine
 
   init(_ configuration: HTTPClient.Configuration) throws(HTTPClientError) {
     guard Self.initialised == CURLE_OK, let multi = curl_multi_init() else {
@@ -53,8 +51,7 @@ final class TransferLoop: @unchecked Sendable {
     self.multi = multi
     connectTimeout = configuration.connectTimeout
     userAgent = configuration.userAgent
-    assumesHTTP2 = configuration.assumesHTTP2
-    maximumStreams = configuration.maximumStreams
+    streams = StreamLine(limit: configuration.maximumStreams)
     pinnedNames = configuration.pinnedNames.reduce(nil) { curl_slist_append($0, $1) ?? $0 }
     // libcurl's own bounds leave transfers waiting for seconds although connections are free (7.88), and without a
     // time-out: the queue is kept here.
@@ -139,18 +136,20 @@ final class TransferLoop: @unchecked Sendable {
       }
       for id in work.cancelled { giveUp(id, .cancelled) { _ in "the request was cancelled" } }
       // After the places of those that were closed before have come free.
-      for transfer in work.submitted where transfer.stream != nil { beginStream(transfer) }
+      for transfer in work.submitted where transfer.stream != nil { join(transfer) }
       for id in work.resumed { resume(id) }
       if work.isStopping { break }
-      while let transfer = line.next() { begin(transfer) }
+      while let transfer = line.next() ?? streams.next() { begin(transfer) }
       var running: Int32 = 0
       let performed = curl_multi_perform(multi, &running)
       collect()
+      countKept()
+      if let look = streams.review({ id in active[id].map { $0.transfer.place($0.handle) } }) { alarm.note(look) }
       expire()
       if performed != CURLM_OK {
         failAll(.connectionLost, "libcurl: \(String(cString: curl_multi_strerror(performed)))")
       }
-      if line.hasNext { continue }
+      if line.hasNext || streams.hasNext { continue }
       let wait = min(alarm.earliest.remaining, .seconds(60))
       // Rounded up: a millisecond early would spin.
       let polled = curl_multi_poll(multi, nil, 0, Int32(truncatingIfNeeded: wait.milliseconds + 1), nil)
@@ -161,13 +160,9 @@ final class TransferLoop: @unchecked Sendable {
     idle = []
   }
 
-  private func beginStream(_ transfer: Transfer) {
-    guard streamCount < maximumStreams else {
-      return transfer.fail(
-        .cannotConnect, "not asked: \(streamCount) streams are open, and \(maximumStreams) are allowed")
-    }
-    streamCount += 1
-    begin(transfer)
+  private func join(_ transfer: Transfer) {
+    guard !streams.join(transfer) else { return }
+    transfer.fail(.cannotConnect, "not asked: \(streams.count) streams are open, and \(streams.limit) are allowed")
   }
 
   private func resume(_ id: UInt64) {
@@ -183,7 +178,7 @@ final class TransferLoop: @unchecked Sendable {
 
   /// The transfer no longer counts.
   private func leave(_ transfer: Transfer) {
-    if transfer.stream == nil { line.leave(transfer) } else { streamCount -= 1 }
+    if transfer.stream == nil { line.leave(transfer) } else { streams.leave(transfer) }
   }
 
   private func begin(_ transfer: Transfer) {
@@ -194,10 +189,11 @@ final class TransferLoop: @unchecked Sendable {
     if transfer.isCancelled.load(ordering: .sequentiallyConsistent) {
       return refuse(.cancelled, "the request was cancelled")
     }
-    guard let handle = idle.popLast() ?? curl_easy_init() else { return refuse(.protocolError, "out of memory") }
+    // The size of a buffer is settled when a handle is first used.
+    let kept = transfer.stream == nil ? idle.popLast() : nil
+    guard let handle = kept ?? curl_easy_init() else { return refuse(.protocolError, "out of memory") }
     let configured = transfer.configure(
-      handle, trust: trust, connectTimeout: connectTimeout, userAgent: userAgent,
-      assumesHTTP2: assumesHTTP2, pinnedNames: pinnedNames)
+      handle, trust: trust, connectTimeout: connectTimeout, userAgent: userAgent, pinnedNames: pinnedNames)
     guard configured == CURLE_OK else {
       curl_easy_cleanup(handle)
       return refuse(.invalidRequest, "libcurl: \(String(cString: curl_easy_strerror(configured)))")
@@ -227,21 +223,32 @@ final class TransferLoop: @unchecked Sendable {
     }
   }
 
+  private func countKept() {
+    for id in room.paused {
+      guard let (handle, transfer) = active[id].map({ ($0.handle, $0.transfer) }) else { continue }
+      let kept = transfer.kept(handle)
+      let fits = room.take(kept - transfer.keptBytes, total: kept)
+      transfer.keptBytes = kept
+      if !transfer.isPaused { room.paused.remove(id) }
+      if !fits { giveUp(id, .connectionLost) { _ in room.overflow } }
+    }
+  }
+
   private func expire() {
     guard alarm.earliest.hasPassed else { return }
     let now = Deadline.now
     for (id, entry) in active where entry.transfer.deadline <= now {
       giveUp(id, .timedOut) { $0.map(entry.transfer.lateness) ?? "timed out" }
     }
-    for transfer in line.waiting where transfer.deadline <= now {
+    for transfer in line.waiting + streams.waiting where transfer.deadline <= now {
       giveUp(transfer.id, .timedOut) { _ in "timed out waiting for a free connection" }
     }
-    let deadlines = active.values.map(\.transfer.deadline) + line.waiting.map(\.deadline)
+    let deadlines = active.values.map(\.transfer.deadline) + (line.waiting + streams.waiting).map(\.deadline)
     alarm.set(deadlines.min())
   }
 
   private func giveUp(_ id: UInt64, _ code: HTTPClientError.Code, _ reason: (UnsafeMutableRawPointer?) -> String) {
-    if let transfer = line.remove(id) {
+    if let transfer = line.remove(id) ?? streams.remove(id) {
       return transfer.fail(code, reason(nil))
     }
     guard let entry = active[id] else { return }
@@ -251,16 +258,19 @@ final class TransferLoop: @unchecked Sendable {
   }
 
   private func failAll(_ code: HTTPClientError.Code, _ reason: String) {
-    for id in line.waiting.map(\.id) + active.keys { giveUp(id, code) { _ in reason } }
+    for id in (line.waiting + streams.waiting).map(\.id) + active.keys { giveUp(id, code) { _ in reason } }
   }
 
   /// Takes the handle back; its connection stays in the multi handle's pool if it is still good.
   private func release(_ entry: Active) {
     active[entry.transfer.id] = nil
     leave(entry.transfer)
-    room.giveBack(entry.transfer.reader.body.count)
+    room.giveBack(entry.transfer.reader.body.count + entry.transfer.keptBytes)
+    room.paused.remove(entry.transfer.id)
     curl_multi_remove_handle(multi, entry.handle)
-    guard idle.count < Self.maximumIdleHandles else { return curl_easy_cleanup(entry.handle) }
+    guard entry.transfer.stream == nil, idle.count < Self.maximumIdleHandles else {
+      return curl_easy_cleanup(entry.handle)
+    }
     curl_easy_reset(entry.handle)
     idle.append(entry.handle)
   }

@@ -3,8 +3,9 @@ public import Primitives
 
 /// The Kubernetes API, by the pod's service account or a kubeconfig.
 ///
-/// Objects are read one by one, when asked for. What was read is known for `Options.lifetime`; whoever asks for the same
-/// object at the same time shares one request.
+/// While `run` does, all namespaces are watched, and the Secrets and ConfigMaps that somebody asks for, each by name: of
+/// those everything is known. Others are read when asked for; what was read is known for `Options.lifetime`, and whoever
+/// asks for the same object at the same time shares one request.
 public final class APICluster: Cluster {
   /// What may be set.
   public struct Options: Sendable {
@@ -25,20 +26,38 @@ public final class APICluster: Cluster {
   private let options: Options
   /// Each with the end of its time.
   private let flights: SingleFlight<ObjectID, Answer, Deadline>
-  private let namespaces = Locked(BoundedCache<ObjectID, ClusterObject>(capacity: 4096))
-  private let others = Locked(BoundedCache<ObjectID, ClusterObject>(capacity: 512))
+  private let read = Locked(BoundedCache<ObjectID, ClusterObject>(capacity: 512))
+  let pace: WatchPace
+  let namespaceStore: NamespaceStore
+  let namespaceWatch: ObjectWatch<Namespace>
+  let objects: WatchedObjects
+
+  /// For other calls by the same connection.
+  var client: APIClient { reader.client }
 
   /// Larger objects are read each time, so that the cache cannot fill the memory.
   private static let maximumCachedBytes = 128 << 10
 
   init(
-    _ connection: Connection, options: Options,
-    make: @escaping HTTPFactory = { configuration throws(HTTPClientError) in try HTTPClient(configuration) }
+    _ connection: Connection, options: Options, pace: WatchPace = WatchPace(), limits: WatchLimits = WatchLimits(),
+    bounds: WatchedObjects.Bounds = WatchedObjects.Bounds(),
+    make: @escaping HTTPFactory = { configuration throws(HTTPClientError) in try HTTPClient(configuration) },
+    makeStreaming: @escaping StreamingFactory = { configuration throws(HTTPClientError) in
+      try HTTPClient(configuration)
+    }
   ) throws(ClusterError) {
-    reader = APIReader(client: APIClient(transport: try APITransport(connection, make: make)))
+    let client = APIClient(transport: try APITransport(connection, make: make, makeStreaming: makeStreaming))
+    reader = APIReader(client: client)
     self.options = options
     // What was asked for is of use to the next who asks.
     flights = SingleFlight(unwanted: .finished) { .after(options.requestTimeout) }
+    self.pace = pace
+    let store = NamespaceStore()
+    namespaceStore = store
+    namespaceWatch = ObjectWatch(
+      client: client, target: .namespaces, pace: pace, limits: limits, decode: { try Namespace(watched: $0) },
+      onChange: { store.take($0) })
+    objects = WatchedObjects(client: client, pace: pace, limits: limits, bounds: bounds)
   }
 
   /// By the pod's service account: `KUBERNETES_SERVICE_HOST` and `_PORT`, and the token and authority in
@@ -54,17 +73,41 @@ public final class APICluster: Cluster {
     return try APICluster(connection, options: options)
   }
 
-  /// The namespace, if it was read within the lifetime.
-  public func knownNamespace(_ name: String) -> Namespace? {
-    guard let id = try? ObjectID(.namespace, namespace: "", name: name), case .namespace(let namespace) = cached(id)
-    else {
-      return nil
+  /// Watches until the task is cancelled.
+  public func run() async {
+    await withTaskGroup(of: Void.self) { group in
+      group.addTask { await self.namespaceWatch.run() }
+      group.addTask { await self.objects.run() }
     }
+  }
+
+  /// The namespace, if it was seen by the watch, or read within the lifetime.
+  public func knownNamespace(_ name: String) -> Namespace? {
+    if let namespace = namespaceStore.namespace(name) { return namespace }
+    guard let id = try? ObjectID(.namespace, namespace: "", name: name), case .namespace(let namespace) = cached(id)
+    else { return nil }
     return namespace
+  }
+
+  /// The Secret, if it is watched, or was read within the lifetime.
+  public func knownSecret(_ name: String, namespace: String) throws(ClusterError) -> Secret? {
+    let id = try ObjectID(.secret, namespace: namespace, name: name)
+    guard let object = try known(id) else { return nil }
+    guard case .secret(let secret) = object else { throw mismatch(id) }
+    return secret
+  }
+
+  /// The ConfigMap, if it is watched, or was read within the lifetime.
+  public func knownConfigMap(_ name: String, namespace: String) throws(ClusterError) -> ConfigMap? {
+    let id = try ObjectID(.configMap, namespace: namespace, name: name)
+    guard let object = try known(id) else { return nil }
+    guard case .configMap(let configMap) = object else { throw mismatch(id) }
+    return configMap
   }
 
   /// The namespace, known or read.
   public func namespace(_ name: String, deadline: Deadline) async throws(ClusterError) -> Namespace {
+    if let namespace = knownNamespace(name) { return namespace }
     let id = try ObjectID(.namespace, namespace: "", name: name)
     guard case .namespace(let namespace) = try await object(id, deadline: deadline) else { throw mismatch(id) }
     return namespace
@@ -72,6 +115,7 @@ public final class APICluster: Cluster {
 
   /// The Secret, known or read.
   public func secret(_ name: String, namespace: String, deadline: Deadline) async throws(ClusterError) -> Secret {
+    if let secret = try knownSecret(name, namespace: namespace) { return secret }
     let id = try ObjectID(.secret, namespace: namespace, name: name)
     guard case .secret(let secret) = try await object(id, deadline: deadline) else { throw mismatch(id) }
     return secret
@@ -79,28 +123,40 @@ public final class APICluster: Cluster {
 
   /// The ConfigMap, known or read.
   public func configMap(_ name: String, namespace: String, deadline: Deadline) async throws(ClusterError) -> ConfigMap {
+    if let configMap = try knownConfigMap(name, namespace: namespace) { return configMap }
     let id = try ObjectID(.configMap, namespace: namespace, name: name)
     guard case .configMap(let configMap) = try await object(id, deadline: deadline) else { throw mismatch(id) }
     return configMap
   }
 
-  /// Why nothing can be asked: the token's file is gone or holds none. An API server that is away is no reason: who is
-  /// not ready is not asked, and so would not notice that it is back.
+  /// Why nothing can be decided yet: the token's file is gone or holds none, or the namespaces were not listed yet. That
+  /// the API server is away later on is no reason: decisions go on with what is known.
   public func notReadyReason() -> String? {
     do throws(ClusterError) {
-      if case .file(let file) = reader.client.connection.token, let failure = file.failure { return failure }
-      _ = try reader.client.connection.token.current()
-      return nil
+      if case .file(let file) = client.connection.token, let failure = file.failure { return failure }
+      _ = try client.connection.token.current()
     } catch {
       return error.description
     }
+    guard !namespaceStore.isSynced else { return nil }
+    return namespaceWatch.status.failure?.description ?? "the namespaces are not listed yet"
   }
 
+  /// Throws if it is known that there is none.
+  private func known(_ id: ObjectID) throws(ClusterError) -> ClusterObject? {
+    switch objects.known(id) {
+    case .found(let object): return object
+    case .absent: throw ClusterError(.notFound, "\(id) does not exist")
+    case .unknown: return cached(id)
+    }
+  }
+
+  /// Reads, together with whoever else does.
   private func object(_ id: ObjectID, deadline: Deadline) async throws(ClusterError) -> ClusterObject {
-    if let known = cached(id) { return known }
     let outcome = await flights.value(of: id, deadline: deadline) { ends in
       do throws(ClusterError) {
-        let object = try await self.reader.object(id, deadline: ends)
+        var object = try await self.reader.object(id, deadline: ends)
+        if case .namespace(let namespace) = object { object = .namespace(namespace.policyOnly) }
         self.remember(object, id)
         return Answer.success(object)
       } catch {
@@ -109,7 +165,7 @@ public final class APICluster: Cluster {
     }
     guard case .value(let answer) = outcome else {
       throw ClusterError(
-        .unavailable, "\(id): \(reader.client.connection.server.url) did not answer in the time that was left")
+        .unavailable, "\(id): \(client.connection.server.url) did not answer in the time that was left")
     }
     return try answer.get()
   }
@@ -118,20 +174,11 @@ public final class APICluster: Cluster {
 
   // MARK: Cache
 
-  private func cached(_ id: ObjectID) -> ClusterObject? {
-    (id.kind == .namespace ? namespaces : others).withLock { $0.value(forKey: id) }
-  }
+  private func cached(_ id: ObjectID) -> ClusterObject? { read.withLock { $0.value(forKey: id) } }
 
   private func remember(_ object: ClusterObject, _ id: ObjectID) {
-    guard options.lifetime > .zero else { return }
-    let bytes: Int
-    switch object {
-    case .namespace: bytes = 0
-    case .secret(let secret): bytes = secret.data.values.reduce(0) { $0 + $1.count }
-    case .configMap(let configMap): bytes = configMap.data.values.reduce(0) { $0 + $1.utf8.count }
-    }
-    guard bytes <= Self.maximumCachedBytes else { return }
+    guard options.lifetime > .zero, object.bytes <= Self.maximumCachedBytes else { return }
     let expires = Deadline.after(options.lifetime)
-    (id.kind == .namespace ? namespaces : others).withLock { $0.insert(object, forKey: id, expires: expires) }
+    read.withLock { $0.insert(object, forKey: id, expires: expires) }
   }
 }

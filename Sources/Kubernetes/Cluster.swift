@@ -1,17 +1,38 @@
 public import Primitives
 
 /// The objects that Pinseal reads, wherever they are kept.
+///
+/// What is `known` is known without waiting and without asking anybody: these may be called on an event loop.
 public protocol Cluster: Sendable {
-  /// Known without waiting (always, for files; within a short lifetime, for an API server), or nil.
+  /// The namespace as it is known, or nil: it must be read.
   func knownNamespace(_ name: String) -> Namespace?
+  /// The Secret as it is known, or nil: it must be read. Throws `notFound` if it is known that there is none.
+  func knownSecret(_ name: String, namespace: String) throws(ClusterError) -> Secret?
+  /// The ConfigMap as it is known, or nil: it must be read. Throws `notFound` if it is known that there is none.
+  func knownConfigMap(_ name: String, namespace: String) throws(ClusterError) -> ConfigMap?
   /// The namespace of this name.
   func namespace(_ name: String, deadline: Deadline) async throws(ClusterError) -> Namespace
   /// The Secret of this name.
   func secret(_ name: String, namespace: String, deadline: Deadline) async throws(ClusterError) -> Secret
   /// The ConfigMap of this name.
   func configMap(_ name: String, namespace: String, deadline: Deadline) async throws(ClusterError) -> ConfigMap
+  /// Keeps what is known up to date until the task is cancelled.
+  func run() async
   /// Nil when ready to be asked, else why not (for `/readyz`).
   func notReadyReason() -> String?
+  /// How well what is known follows what is.
+  func status() -> ClusterStatus
+}
+
+extension Cluster {
+  /// Nothing is known.
+  public func knownSecret(_ name: String, namespace: String) throws(ClusterError) -> Secret? { nil }
+  /// Nothing is known.
+  public func knownConfigMap(_ name: String, namespace: String) throws(ClusterError) -> ConfigMap? { nil }
+  /// Nothing is to be done.
+  public func run() async {}
+  /// Nothing is to be said.
+  public func status() -> ClusterStatus { ClusterStatus() }
 }
 
 /// Why an object could not be read, or a cluster not be set up. No description holds a value of a Secret or a token.

@@ -8,19 +8,19 @@ public import Primitives
 /// left out. Kinds Namespace, Secret (`data` and `stringData`), ConfigMap (`data`) and List are read, others left out; a
 /// Secret or ConfigMap without namespace is in `default`. An object may stand only once.
 ///
-/// Whoever asks causes a look (by `stat`, so through the symbolic links of a mounted volume) at most every
-/// `reloadInterval`. A new state with a fault in it is not taken: the old one goes on, the fault is logged and stands in
-/// `reloadFailure`. Replace files by renaming: one that is being written may be read half.
+/// `run` looks every `reloadInterval` whether they changed, by `stat`, so through the symbolic links of a mounted volume;
+/// what is known comes from memory. A new state with a fault in it is not taken: the old one goes on, the fault is logged
+/// and stands in the status. Replace files by renaming: one that is being written may be read half.
 public final class FileCluster: Cluster {
   private struct State: Sendable {
     var snapshot: ClusterSnapshot
     var stamps: [String: FileStamp]
     var generation: Int
-    var nextLook: Deadline
     var isLooking = false
     /// A change too young for its time stamps to be trusted: read again, whatever they say.
     var isYoung: Bool
     var failure: String?
+    var failingSince: Deadline?
   }
 
   private let path: String
@@ -42,30 +42,43 @@ public final class FileCluster: Cluster {
     snapshot.setVersions(after: ClusterSnapshot(), generation: 1)
     state = Locked(
       State(
-        snapshot: snapshot, stamps: stamps, generation: 1, nextLook: .after(reloadInterval),
-        isYoung: stamps.values.contains { $0.isYoung() }))
+        snapshot: snapshot, stamps: stamps, generation: 1, isYoung: stamps.values.contains { $0.isYoung() }))
   }
 
   /// From YAML text, for the demo and tests.
   public init(yaml: String) throws(ClusterError) {
     path = ""
-    interval = .zero
+    interval = .seconds(1)
     var snapshot = ClusterSnapshot()
     try snapshot.add(Array(yaml.utf8), file: "the YAML text")
     snapshot.setVersions(after: ClusterSnapshot(), generation: 1)
-    state = Locked(
-      State(
-        snapshot: snapshot, stamps: [:], generation: 1, nextLook: Deadline(nanoseconds: .max), isYoung: false))
+    state = Locked(State(snapshot: snapshot, stamps: [:], generation: 1, isYoung: false))
   }
 
-  /// Why the files as they are now are not what is served; nil if they are.
-  public var reloadFailure: String? {
-    look()
-    return state.withLock { $0.failure }
+  /// Why the files as they were last are not what is served; nil if they are.
+  public var reloadFailure: String? { state.withLock { $0.failure } }
+
+  /// Looks whether the files changed every interval, until the task is cancelled.
+  public func run() async {
+    guard !path.isEmpty else { return }
+    while !Task.isCancelled {
+      do { try await Task.sleep(for: interval) } catch { return }
+      look()
+    }
   }
 
   /// The namespace, if the files hold it.
   public func knownNamespace(_ name: String) -> Namespace? { current.namespaces[name] }
+
+  /// The Secret; throws `notFound` if no file holds it.
+  public func knownSecret(_ name: String, namespace: String) throws(ClusterError) -> Secret? {
+    try heldSecret(name, namespace)
+  }
+
+  /// The ConfigMap; throws `notFound` if no file holds it.
+  public func knownConfigMap(_ name: String, namespace: String) throws(ClusterError) -> ConfigMap? {
+    try heldConfigMap(name, namespace)
+  }
 
   /// The namespace; throws `notFound` if no file holds it.
   public func namespace(_ name: String, deadline: Deadline) async throws(ClusterError) -> Namespace {
@@ -76,36 +89,50 @@ public final class FileCluster: Cluster {
 
   /// The Secret; throws `notFound` if no file holds it.
   public func secret(_ name: String, namespace: String, deadline: Deadline) async throws(ClusterError) -> Secret {
-    let id = try ObjectID(.secret, namespace: namespace, name: name)
-    guard let secret = current.secrets[id] else { throw missing(id) }
-    return secret
+    try heldSecret(name, namespace)
   }
 
   /// The ConfigMap; throws `notFound` if no file holds it.
   public func configMap(_ name: String, namespace: String, deadline: Deadline) async throws(ClusterError) -> ConfigMap {
-    let id = try ObjectID(.configMap, namespace: namespace, name: name)
-    guard let configMap = current.configMaps[id] else { throw missing(id) }
-    return configMap
+    try heldConfigMap(name, namespace)
   }
 
   /// Always nil: a state was read at the start, and the last good one is served.
   public func notReadyReason() -> String? { nil }
 
+  /// Whether the files as they are now are what is served.
+  public func status() -> ClusterStatus {
+    let (failure, since) = state.withLock { ($0.failure, $0.failingSince) }
+    guard let failure, let since else { return ClusterStatus() }
+    let now = Deadline.now.nanoseconds
+    let duration = Duration.nanoseconds(Int64(clamping: now > since.nanoseconds ? now - since.nanoseconds : 0))
+    return ClusterStatus(troubles: [.init(subject: "the files", duration: duration, reason: failure)])
+  }
+
+  private func heldSecret(_ name: String, _ namespace: String) throws(ClusterError) -> Secret {
+    let id = try ObjectID(.secret, namespace: namespace, name: name)
+    guard let secret = current.secrets[id] else { throw missing(id) }
+    return secret
+  }
+
+  private func heldConfigMap(_ name: String, _ namespace: String) throws(ClusterError) -> ConfigMap {
+    let id = try ObjectID(.configMap, namespace: namespace, name: name)
+    guard let configMap = current.configMaps[id] else { throw missing(id) }
+    return configMap
+  }
+
   private func missing(_ id: ObjectID) -> ClusterError {
     ClusterError(.notFound, "\(id) does not exist\(path.isEmpty ? "" : " in \(path.printable(limit: 1024))")")
   }
 
-  private var current: ClusterSnapshot {
-    look()
-    return state.withLock { $0.snapshot }
-  }
+  private var current: ClusterSnapshot { state.withLock { $0.snapshot } }
 
   // MARK: Changes
 
-  /// Looks whether the files changed, if it is time and nobody else is looking.
-  private func look() {
+  /// Looks whether the files changed, unless somebody else is looking.
+  func look() {
     let isDue = state.withLock { state in
-      guard !state.isLooking, state.nextLook <= .now else { return false }
+      guard !state.isLooking else { return false }
       state.isLooking = true
       return true
     }
@@ -131,8 +158,8 @@ public final class FileCluster: Cluster {
       new.failure = "the new state of \(path.printable(limit: 1024)) is not used: \(error.description)"
     }
     if let failure = new.failure, failure != old.failure { logger.error("\(failure)") }
+    new.failingSince = new.failure == nil ? nil : old.failingSince ?? .now
     new.isLooking = false
-    new.nextLook = .after(interval)
     let result = new
     state.withLock { $0 = result }
   }

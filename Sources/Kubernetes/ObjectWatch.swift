@@ -20,13 +20,16 @@ final class ObjectWatch<Object: Sendable>: Sendable {
   let onChange: @Sendable (WatchChange<Object>) -> Void
   let logger = Logger(label: "pinseal.kubernetes")
   private let logLevel: Logger.Level
+  private let onBreak: @Sendable (ClusterError) -> Void
   private let state = Locked(WatchStatus())
 
-  /// A watch that begins with `run`. That it broke is logged once, at `logLevel`, and that it recovered.
+  /// A watch that begins with `run`. That it broke is logged once, at `logLevel`, and that it recovered; `onBreak` is told
+  /// each time.
   init(
     client: APIClient, target: WatchTarget, pace: WatchPace = WatchPace(), limits: WatchLimits = WatchLimits(),
     logLevel: Logger.Level = .warning, decode: @escaping Decoder,
-    onChange: @escaping @Sendable (WatchChange<Object>) -> Void
+    onChange: @escaping @Sendable (WatchChange<Object>) -> Void,
+    onBreak: @escaping @Sendable (ClusterError) -> Void = { _ in }
   ) {
     self.client = client
     self.target = target
@@ -35,6 +38,7 @@ final class ObjectWatch<Object: Sendable>: Sendable {
     self.logLevel = logLevel
     self.decode = decode
     self.onChange = onChange
+    self.onBreak = onBreak
   }
 
   /// How it stands.
@@ -99,6 +103,7 @@ final class ObjectWatch<Object: Sendable>: Sendable {
       }
       return state.failure?.code != error.code
     }
+    onBreak(error)
     guard isNews else { return }
     logger.log(
       level: logLevel, "the watch broke and is begun again",

@@ -30,34 +30,48 @@ final class RegistryAuthenticator: Sendable {
   static let directLifetime: Duration = .seconds(300)
   static let capacity = 4096
 
+  private struct Kept: Sendable {
+    let authorization: RegistryAuthorization
+    /// Of the credentials that it was had for.
+    let version: String?
+  }
+
   let exchanger: RegistryExchanger
   private let cache = Locked(
-    BoundedCache<RegistryAuthorization.Key, RegistryAuthorization>(capacity: RegistryAuthenticator.capacity))
+    BoundedCache<RegistryAuthorization.Key, Kept>(capacity: RegistryAuthenticator.capacity))
   private let flights = SingleFlight<
     RegistryAuthorization.Key, Result<RegistryAuthorization, RegistryError>, Void
   >()
 
   init(exchanger: RegistryExchanger) { self.exchanger = exchanger }
 
-  /// What worked before and still should.
-  func known(_ key: RegistryAuthorization.Key) -> RegistryAuthorization? {
-    cache.withLock { $0.value(forKey: key) }
+  /// What worked before and still should: the credentials that it was had for are those of now, as far as can be told.
+  func known(
+    _ key: RegistryAuthorization.Key, for credentials: any CredentialsProviding
+  ) async -> RegistryAuthorization? {
+    guard let kept = cache.withLock({ $0.value(forKey: key) }) else { return nil }
+    guard let version = await credentials.version() else { return kept.authorization }
+    if let old = kept.version, old.utf8.elementsEqual(version.utf8) { return kept.authorization }
+    forget(kept.authorization, for: key)
+    return nil
   }
 
   /// Forgets an authorization that was refused, unless there is a newer one already.
   func forget(_ authorization: RegistryAuthorization, for key: RegistryAuthorization.Key) {
     cache.withLock { cache in
-      if cache.value(forKey: key) == authorization { cache.removeValue(forKey: key) }
+      if cache.value(forKey: key)?.authorization == authorization { cache.removeValue(forKey: key) }
     }
   }
 
   func remember(
-    _ authorization: RegistryAuthorization, for key: RegistryAuthorization.Key, from start: Deadline, lifetime: Duration
+    _ authorization: RegistryAuthorization, for key: RegistryAuthorization.Key, version: String?, from start: Deadline,
+    lifetime: Duration
   ) {
     // A little early, so that none expires on its way.
     let usable = lifetime - min(.seconds(10), lifetime / 4)
     guard usable >= .seconds(1) else { return }
-    cache.withLock { $0.insert(authorization, forKey: key, expires: start.advanced(by: usable)) }
+    let kept = Kept(authorization: authorization, version: version)
+    cache.withLock { $0.insert(kept, forKey: key, expires: start.advanced(by: usable)) }
   }
 
   /// Asks for credentials, now that the registry wants some, and makes of them what the challenge asks for. Callers that
@@ -88,6 +102,8 @@ final class RegistryAuthenticator: Sendable {
     credentials: any CredentialsProviding, purpose: String, deadline: Deadline
   ) async throws(RegistryError) -> RegistryAuthorization {
     let start = Deadline.now
+    // Before the credentials: if they change in between, the next look finds a difference.
+    let version = await credentials.version()
     let (sources, notes) = await credentials.credentials()
     let match = RegistryCredentialMatch(key, sources: sources, notes: notes)
     // A bearer token tells the registry less than a password does.
@@ -102,12 +118,12 @@ final class RegistryAuthenticator: Sendable {
     switch (challenge.scheme, match.credential) {
     case (_, .registryToken(let token)?):
       let authorization = try match.authorization("Bearer", token, purpose: purpose)
-      remember(authorization, for: key, from: start, lifetime: Self.directLifetime)
+      remember(authorization, for: key, version: version, from: start, lifetime: Self.directLifetime)
       return authorization
     case ("basic", .basic(let username, let password)?):
       let authorization = try match.authorization(
         "Basic", Base64.encode(Array("\(username):\(password)".utf8)), password, purpose: purpose)
-      remember(authorization, for: key, from: start, lifetime: Self.directLifetime)
+      remember(authorization, for: key, version: version, from: start, lifetime: Self.directLifetime)
       return authorization
     case ("basic", _):
       let why = match.credential == nil ? "" : ", and an identity token is none"
@@ -120,7 +136,7 @@ final class RegistryAuthenticator: Sendable {
         challenge: challenge, repository: key.repository, rules: rules, match: match, purpose: purpose)
       let (token, lifetime) = try await request.send(exchanger, deadline: deadline)
       let authorization = try match.authorization("Bearer", token, purpose: purpose)
-      remember(authorization, for: key, from: start, lifetime: lifetime)
+      remember(authorization, for: key, version: version, from: start, lifetime: lifetime)
       return authorization
     }
   }

@@ -37,7 +37,7 @@ struct RegistrySession: Sendable {
   /// Sends the request, meets one challenge, and follows redirects.
   func perform(_ request: RegistryRequest) async throws(RegistryError) -> RegistryAnswer {
     let key = RegistryAuthorization.Key(endpoint, scope: credentials.scope)
-    let known = authenticator.known(key)
+    let known = await authenticator.known(key, for: credentials)
     let answer = try await follow(request, known)
     guard isChallenge(answer) else { return answer }
     if let known { authenticator.forget(known, for: key) }

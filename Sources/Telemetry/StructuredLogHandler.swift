@@ -56,6 +56,17 @@ public struct StructuredLogHandler: LogHandler {
       case .json: JSONLine.render(event, label: label, metadata: sorted)
       }
     output.write(line)
+    // It may be the last thing that is said.
+    if event.level == .critical { output.flush() }
+  }
+
+  /// An event without anything beside it as a line.
+  static func line(_ event: LogEvent, label: String, format: LogFormat) -> [UInt8] {
+    let metadata = (event.metadata ?? [:]).sorted { $0.key < $1.key }
+    return switch format {
+    case .text: TextLine.render(event, label: label, metadata: metadata)
+    case .json: JSONLine.render(event, label: label, metadata: metadata)
+    }
   }
 }
 

@@ -38,7 +38,7 @@ public final class ImageVerifier: ImageVerifying {
   private let cache: FactCache
   private let observer: (any VerificationObserver)?
   private let resolutions: SingleFlight<TagKey, Result<Digest, RegistryError>, Progress>
-  private let searches: SingleFlight<SearchKey, SearchConclusion, Progress>
+  private let searches: SingleFlight<SearchKey, (conclusion: SearchConclusion, judging: Duration), Progress>
 
   /// A verifier that reads from `registry`. With `logLookup`, logs are asked for proofs that are not attached. An `observer`
   /// is told of everything that happens; it is for a verifier that answers one question, since it is not told of which.
@@ -88,7 +88,10 @@ public final class ImageVerifier: ImageVerifying {
     if let given = request.image.reference.digest {
       digest = given
     } else {
-      switch await resolve(request, deadline: deadline, started: started) {
+      let begun = Deadline.now
+      let resolution = await resolve(request, deadline: deadline, started: started)
+      request.stopwatch?.resolved(since: begun)
+      switch resolution {
       case .success(let resolved): digest = resolved
       case .failure(let refusal): return .refused(refusal)
       }
@@ -146,6 +149,7 @@ public final class ImageVerifier: ImageVerifying {
     guard now() < deadline else {
       return .refused(late("before signatures could be looked for,", since: started))
     }
+    let begun = Deadline.now
     var steps = ""
     let outcome = await searches.value(
       of: key, deadline: deadline, joined: cache.countJoined, late: { steps = $0.description }
@@ -160,11 +164,16 @@ public final class ImageVerifier: ImageVerifying {
       // What is proven is kept even if nobody waits for it any more; what was refused then may be due to that alone.
       for signature in search.facts(findings) { cache.remember(signature, of: digest, under: terms) }
       if case .refused(let refusal) = conclusion, !Task.isCancelled { cache.remember(refusal, of: key) }
-      return conclusion
+      return (conclusion, progress.judging)
+    }
+    if case .value(let value) = outcome {
+      request.stopwatch?.searched(since: begun, verify: value.judging)
+    } else {
+      request.stopwatch?.searched(since: begun, verify: nil)
     }
     switch outcome {
-    case .value(.signed(let signature)): return verified(request, digest, signature, fromCache: false)
-    case .value(.refused(let refusal)): return .refused(refusal)
+    case .value((.signed(let signature), _)): return verified(request, digest, signature, fromCache: false)
+    case .value((.refused(let refusal), _)): return .refused(refusal)
     case .cancelled: return .refused(abandoned)
     case .timedOut:
       return .refused(late("while \(steps) from \(reference.endpoint.printable())", since: started))

@@ -32,6 +32,7 @@ final class Progress: Sendable {
   private struct State {
     var steps: [(ticket: UInt64, step: Step)] = []
     var next: UInt64 = 0
+    var judging: UInt64 = 0
   }
 
   private let state = Locked(State())
@@ -39,6 +40,15 @@ final class Progress: Sendable {
   let observer: (any VerificationObserver)?
 
   init(observer: (any VerificationObserver)? = nil) { self.observer = observer }
+
+  /// The time that checks of candidates took until now, all together.
+  var judging: Duration { .nanoseconds(Int64(clamping: state.withLock { $0.judging })) }
+
+  /// Adds the time since `start` to that of the checks.
+  func judged(since start: Deadline) {
+    let elapsed = Deadline.now.nanoseconds &- start.nanoseconds
+    state.withLock { $0.judging &+= elapsed }
+  }
 
   /// Runs `body` as this step.
   func during<Success: Sendable, Failure: Error>(

@@ -119,8 +119,7 @@ struct SignatureSearch: Sendable {
     let recorder = progress.observer.map { _ in CandidateRecorder() }
     defer { note(recorder, label, kind, report) }
     do throws(CandidateRejection) {
-      var signature = try ImageSignature.verify(
-        candidate, imageDigest: digest, demand: terms.demand, trust: terms.trust, observer: recorder)
+      var signature = try verified(candidate, recorder)
       if signature.log == nil, terms.demand.requiresLog, signature.key != nil {
         do throws(RegistryError) {
           signature = try await lookedUp(candidate) ?? signature
@@ -145,6 +144,15 @@ struct SignatureSearch: Sendable {
       }
     }
     return report
+  }
+
+  private func verified(
+    _ candidate: SignatureCandidate, _ recorder: CandidateRecorder?
+  ) throws(CandidateRejection) -> VerifiedSignature {
+    let start = Deadline.now
+    defer { progress.judged(since: start) }
+    return try ImageSignature.verify(
+      candidate, imageDigest: digest, demand: terms.demand, trust: terms.trust, observer: recorder)
   }
 
   /// What the candidate is found to prove with a proof that a log gave when asked; nil if there is none.

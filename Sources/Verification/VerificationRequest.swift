@@ -20,10 +20,15 @@ public struct VerificationRequest: Sendable {
   /// What the registry is asked with.
   public let credentials: any CredentialsProviding
 
+  /// Notes how long the steps take, for whoever wants to know.
+  public let stopwatch: VerificationStopwatch?
+
   /// A request for `image` under these conditions.
   public init(
-    image: RequestedImage, demand: SignatureDemand, trust: TrustedRoot, credentials: any CredentialsProviding
+    image: RequestedImage, demand: SignatureDemand, trust: TrustedRoot, credentials: any CredentialsProviding,
+    stopwatch: VerificationStopwatch? = nil
   ) {
+    self.stopwatch = stopwatch
     self.image = image
     self.demand = demand
     self.trust = trust

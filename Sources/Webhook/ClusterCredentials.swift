@@ -8,6 +8,7 @@ public final class ServerCredentials: Sendable {
     var identity: FileBytes.Identity?
     var credentials: RegistryCredentials?
     var note: String?
+    var version = 0
   }
 
   private let path: String?
@@ -25,10 +26,19 @@ public final class ServerCredentials: Sendable {
 
   /// The file's credentials as they are now; a broken new file leaves the old ones in force and says so.
   func current() -> (credentials: RegistryCredentials?, note: String?) {
-    guard let path else { return (nil, nil) }
+    let state = look()
+    return (state.credentials, state.note)
+  }
+
+  /// A number that changes with them.
+  var version: Int { look().version }
+
+  private func look() -> State {
+    guard let path else { return State() }
     let identity = FileBytes.identity(of: path)
     return state.withLock { state in
       if identity == nil || identity != state.identity {
+        if identity != state.identity { state.version &+= 1 }
         state.identity = identity
         do {
           let bytes = try FileBytes.read(path)
@@ -38,7 +48,7 @@ public final class ServerCredentials: Sendable {
           state.note = "--docker-config \(error)"
         }
       }
-      return (state.credentials, state.note)
+      return state
     }
   }
 }
@@ -76,6 +86,22 @@ struct ClusterCredentials: CredentialsProviding {
     if let own { sources.append(own) }
     if let note { notes.append(note) }
     return (sources, notes)
+  }
+
+  /// By the versions of the Secrets. A Secret that cannot be asked for leaves things as they are.
+  func version() async -> String? {
+    var versions = "\(server.version)"
+    let deadline = Deadline.after(.seconds(1))
+    for name in policySecrets + templateSecrets {
+      do throws(ClusterError) {
+        let secret = try await cluster.secret(name, namespace: namespace, deadline: deadline)
+        versions += "/" + secret.resourceVersion
+      } catch {
+        guard error.code != .unavailable, error.code != .unauthorized else { return nil }
+        versions += "/-"
+      }
+    }
+    return versions
   }
 
   private func read(_ name: String, deadline: Deadline) async throws -> RegistryCredentials {

@@ -12,12 +12,16 @@ public import Verification
 /// Beside a key in a Secret or ConfigMap, under the same name with `.not-before` or `.not-after` behind it, may stand the
 /// times between which it is trusted.
 ///
-/// A policy that was read is kept as long as the namespace's annotations are the same and, where its keys lie in a Secret
-/// or ConfigMap, for `keyLifetime`: parsing a key costs more than verifying with it.
+/// A policy that was read is kept as long as the namespace's annotations are the same and, where its keys lie in Secrets
+/// or ConfigMaps, as long as these are of the same versions: parsing a key costs more than verifying with it. Where the
+/// cluster does not know the objects without asking, it is kept for `keyLifetime`.
 public final class ClusterPolicySource: PolicySource {
   private struct Kept: Sendable {
     let annotations: [String: String]
     let policy: NamespacePolicy
+    /// What it was made of besides; none if annotations say everything.
+    let material: [PolicyMaterial]
+    /// Until when it goes without looking at what cannot be looked at; nil if there is nothing of the kind.
     let expires: Deadline?
   }
 
@@ -49,8 +53,7 @@ public final class ClusterPolicySource: PolicySource {
   /// The policy if namespace and keys are known without waiting.
   public func knownPolicy(ofNamespace name: String) -> NamespacePolicy? {
     guard let namespace = cluster.knownNamespace(name) else { return nil }
-    if let policy = keptPolicy(of: namespace) { return policy }
-    return resolvedWithoutWaiting(namespace)
+    return knownPolicy(of: namespace)
   }
 
   /// The policy, read now if it must be; a cluster that cannot be asked makes it `unavailable`.
@@ -62,30 +65,19 @@ public final class ClusterPolicySource: PolicySource {
       return .unavailable(
         message: "the annotations of namespace \(name.printable()) could not be read: \(error)", failurePolicy: .block)
     }
-    if let policy = keptPolicy(of: namespace) { return policy }
-    if let policy = resolvedWithoutWaiting(namespace) { return policy }
+    if let policy = knownPolicy(of: namespace) { return policy }
     guard case .enabled(let draft) = reading(of: namespace) else {
       return .unavailable(
         message: "the policy of namespace \(name.printable()) changed while it was read", failurePolicy: .block)
     }
     var annotation = PolicyAnnotation.publicKey
     do {
-      let publicKey = try await keyMaterial(at: draft.keySource, namespace: name, deadline: deadline)
+      let publicKey = try await cluster.material(at: draft.keySource, namespace: name, deadline: deadline)
       annotation = .logKey
-      let logKey = try await keyMaterial(at: draft.logKeySource, namespace: name, deadline: deadline)
-      let policy = NamespacePolicy.enabled(try draft.resolved(publicKey: publicKey, logKey: logKey))
-      keep(policy, of: namespace, expires: .after(keyLifetime))
-      return policy
-    } catch let error as PolicyError {
-      return .invalid(message: error.description, failurePolicy: draft.failurePolicy)
-    } catch let error as ClusterError
-      where error.code == .notFound || error.code == .forbidden || error.code == .invalid
-    {
-      return .invalid(
-        message: "\(annotation.fullName): \(error)", failurePolicy: draft.failurePolicy)
+      let logKey = try await cluster.material(at: draft.logKeySource, namespace: name, deadline: deadline)
+      return try resolve(draft, of: namespace, publicKey, logKey)
     } catch {
-      return .unavailable(
-        message: "\(annotation.fullName): \(error)", failurePolicy: draft.failurePolicy)
+      return Self.failed(error, annotation, draft)
     }
   }
 
@@ -102,29 +94,86 @@ public final class ClusterPolicySource: PolicySource {
     PolicyAnnotations.read(namespace.annotations, enabledByDefault: enabledByDefault)
   }
 
-  private func resolvedWithoutWaiting(_ namespace: Namespace) -> NamespacePolicy? {
+  /// The policy, kept or made of what is known; nil if something must be read.
+  private func knownPolicy(of namespace: Namespace) -> NamespacePolicy? {
+    let kept = keptPolicy(of: namespace)
+    if let kept, kept.material.isEmpty { return kept.policy }
+    if let kept {
+      switch isCurrent(kept, in: namespace.name) {
+      case true?: return kept.policy
+      case nil: if let expires = kept.expires, !expires.hasPassed { return kept.policy }
+      case false?: break
+      }
+    }
     let policy: NamespacePolicy
     switch reading(of: namespace) {
     case .off(let warning): policy = .off(warning: warning)
     case .invalid(let error, let failurePolicy):
       policy = .invalid(message: error.description, failurePolicy: failurePolicy)
-    case .enabled(let draft):
-      guard draft.sourcesToRead.isEmpty else { return nil }
-      do {
-        policy = .enabled(try draft.resolved(keyText: nil))
-      } catch {
-        policy = .invalid(message: error.description, failurePolicy: draft.failurePolicy)
-      }
+    case .enabled(let draft): return knownPolicy(draft, of: namespace)
     }
-    keep(policy, of: namespace, expires: nil)
+    keep(policy, of: namespace, [])
     return policy
   }
 
-  private func keptPolicy(of namespace: Namespace) -> NamespacePolicy? {
+  private func knownPolicy(_ draft: PolicyDraft, of namespace: Namespace) -> NamespacePolicy? {
+    var annotation = PolicyAnnotation.publicKey
+    do {
+      guard let publicKey = try cluster.knownMaterial(at: draft.keySource, namespace: namespace.name) else {
+        return nil
+      }
+      annotation = .logKey
+      guard let logKey = try cluster.knownMaterial(at: draft.logKeySource, namespace: namespace.name) else {
+        return nil
+      }
+      return try resolve(draft, of: namespace, publicKey, logKey)
+    } catch {
+      return Self.failed(error, annotation, draft)
+    }
+  }
+
+  private func resolve(
+    _ draft: PolicyDraft, of namespace: Namespace, _ publicKey: [PolicyMaterial], _ logKey: [PolicyMaterial]
+  ) throws -> NamespacePolicy {
+    let policy = NamespacePolicy.enabled(
+      try draft.resolved(publicKey: publicKey.first?.key, logKey: logKey.first?.key))
+    keep(policy, of: namespace, publicKey + logKey)
+    return policy
+  }
+
+  /// What it means that a policy's keys cannot be had.
+  private static func failed(_ error: any Error, _ annotation: PolicyAnnotation, _ draft: PolicyDraft)
+    -> NamespacePolicy
+  {
+    switch error {
+    case let error as PolicyError: .invalid(message: error.description, failurePolicy: draft.failurePolicy)
+    case let error as ClusterError
+    where error.code == .notFound || error.code == .forbidden || error.code == .invalid:
+      .invalid(message: "\(annotation.fullName): \(error)", failurePolicy: draft.failurePolicy)
+    default: .unavailable(message: "\(annotation.fullName): \(error)", failurePolicy: draft.failurePolicy)
+    }
+  }
+
+  private func keptPolicy(of namespace: Namespace) -> Kept? {
     let found = kept.withLock { $0.value(forKey: namespace.name) }
-    guard let found, Self.areSame(found.annotations, namespace.annotations), !(found.expires?.hasPassed ?? false)
-    else { return nil }
-    return found.policy
+    guard let found, Self.areSame(found.annotations, namespace.annotations) else { return nil }
+    return found
+  }
+
+  /// Whether the objects with the keys are what they were; nil if the cluster does not know without asking.
+  private func isCurrent(_ kept: Kept, in namespace: String) -> Bool? {
+    for material in kept.material {
+      let version: String?
+      do throws(ClusterError) {
+        version = try cluster.knownVersion(ofObjectAt: material.source, namespace: namespace)
+      } catch {
+        return false
+      }
+      guard let version else { return nil }
+      // Objects without a version say nothing about being the same.
+      if version.isEmpty || !version.utf8.elementsEqual(material.version.utf8) { return false }
+    }
+    return true
   }
 
   /// By bytes: dictionaries of strings are equal in Swift where Unicode takes two spellings for one, policies are not.
@@ -136,51 +185,10 @@ public final class ClusterPolicySource: PolicySource {
       }
   }
 
-  private func keep(_ policy: NamespacePolicy, of namespace: Namespace, expires: Deadline?) {
-    kept.withLock {
-      $0.insert(Kept(annotations: namespace.annotations, policy: policy, expires: expires), forKey: namespace.name)
-    }
-  }
-
-  private func keyMaterial(
-    at source: KeySource?, namespace: String, deadline: Deadline
-  ) async throws -> KeyMaterial? {
-    switch source {
-    case nil, .inline: return nil
-    case .secret(let name, let key):
-      let secret = try await cluster.secret(name, namespace: namespace, deadline: deadline)
-      return try Self.material(secret.data, key: key, of: "Secret \(name)")
-    case .configMap(let name, let key):
-      let map = try await cluster.configMap(name, namespace: namespace, deadline: deadline)
-      // Only the values that matter: a ConfigMap may hold a megabyte of others.
-      var data: [String: [UInt8]] = [:]
-      for (name, value) in map.data { data[name] = name.hasPrefix(key) ? Array(value.utf8) : [] }
-      return try Self.material(data, key: key, of: "ConfigMap \(name)")
-    }
-  }
-
-  private static func material(
-    _ data: [String: [UInt8]], key: String, of object: String
-  ) throws(ClusterError) -> KeyMaterial {
-    func time(_ suffix: String) throws(ClusterError) -> String? {
-      guard let bytes = data[key + suffix] else { return nil }
-      return try text(bytes, key: key + suffix, of: object, has: [])
-    }
-    return KeyMaterial(
-      text: try text(data[key], key: key, of: object, has: Array(data.keys)),
-      notBefore: try time(KeyMaterial.notBeforeSuffix), notAfter: try time(KeyMaterial.notAfterSuffix))
-  }
-
-  private static func text(_ bytes: [UInt8]?, key: String, of object: String, has keys: [String]) throws(ClusterError)
-    -> String
-  {
-    guard let bytes else {
-      let names = keys.sorted().prefix(8).map { $0.printable(limit: 64) }.joined(separator: ", ")
-      throw ClusterError(.invalid, "\(object) has no key \(key), only: \(names.isEmpty ? "none" : names)")
-    }
-    guard let text = String(validating: bytes, as: UTF8.self) else {
-      throw ClusterError(.invalid, "the value of \(key) in \(object) is not UTF-8")
-    }
-    return text
+  private func keep(_ policy: NamespacePolicy, of namespace: Namespace, _ material: [PolicyMaterial]) {
+    let kept = Kept(
+      annotations: namespace.annotations, policy: policy, material: material,
+      expires: material.isEmpty ? nil : .after(keyLifetime))
+    self.kept.withLock { $0.insert(kept, forKey: namespace.name) }
   }
 }

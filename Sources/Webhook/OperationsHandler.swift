@@ -1,3 +1,4 @@
+import Crypto
 public import HTTPServer
 import Kubernetes
 import Primitives
@@ -11,17 +12,25 @@ public final class OperationsHandler: RequestHandler {
   private let verifier: ImageVerifier
   private let cluster: any Cluster
   private let trust: any TrustSource
+  private let events: EventRecorder?
+  private let degraded: DegradedReporter?
+  private let certificates: (@Sendable () -> CertificateStatus?)?
   private let webhook: @Sendable () -> Server.Statistics?
   private let isDraining = Atomic(false)
 
   init(
     metrics: WebhookMetrics, verifier: ImageVerifier, cluster: any Cluster, trust: any TrustSource,
+    events: EventRecorder?, degraded: DegradedReporter?,
+    certificates: (@Sendable () -> CertificateStatus?)? = nil,
     webhook: @escaping @Sendable () -> Server.Statistics?
   ) {
     self.metrics = metrics
     self.verifier = verifier
     self.cluster = cluster
     self.trust = trust
+    self.events = events
+    self.degraded = degraded
+    self.certificates = certificates
     self.webhook = webhook
   }
 
@@ -51,7 +60,9 @@ public final class OperationsHandler: RequestHandler {
         Response(
           status: 200, headers: [("content-type", PrometheusRegistry.contentType)],
           body: metrics.exposition(
-            server: webhook(), verifier: verifier.statistics, trust: trust.status(at: WallClock.seconds))))
+            server: webhook(), verifier: verifier.statistics, trust: trust.status(at: WallClock.seconds),
+            cluster: cluster.status(), events: events?.statistics, degraded: degraded?.statistics,
+            certificates: certificates?())))
     }
   }
 
@@ -59,7 +70,8 @@ public final class OperationsHandler: RequestHandler {
     query.split(separator: "&").contains { $0 == "verbose" || $0.hasPrefix("verbose=") }
   }
 
-  /// The verdict; with `?verbose`, a line for each of what it rests on and of what is worth knowing beside it.
+  /// The verdict, and below it what of the cluster has not been seen for long; with `?verbose`, a line for each of what
+  /// it rests on and of what is worth knowing beside it.
   private func readiness(isVerbose: Bool) -> Response {
     let reason: String?
     if isDraining.load(ordering: .acquiring) {
@@ -69,12 +81,37 @@ public final class OperationsHandler: RequestHandler {
     } else {
       reason = cluster.notReadyReason().map { "cluster: \($0.printable())" }
     }
-    let verdict = reason ?? "ok"
-    return .text(reason == nil ? 200 : 503, isVerbose ? verdict + "\n" + trustText() : verdict)
+    let lines = [reason ?? "ok"] + cluster.status().lines(isVerbose: isVerbose) + (isVerbose ? trustLines() : [])
+    return .text(reason == nil ? 200 : 503, lines.joined(separator: "\n"))
   }
 
   /// The trust root says nothing about readiness: an old one still verifies, and without one much can be verified too.
-  private func trustText() -> String {
-    trust.status(at: WallClock.seconds).lines.prefix(16).map { $0.printable(limit: 600) }.joined(separator: "\n")
+  private func trustLines() -> [String] {
+    trust.status(at: WallClock.seconds).lines.prefix(16).map { $0.printable(limit: 600) }
   }
+}
+
+extension ClusterStatus {
+  /// What is broken for long; if `isVerbose`, what is broken at all, and what there is.
+  ///
+  /// None of it makes Pinseal unready: it decides by what it knows, and another replica would know no more.
+  func lines(isVerbose: Bool) -> [String] {
+    let shown = troubles.filter { isVerbose || $0.isLong }
+    var lines = shown.prefix(Self.maximumTroubles).map { trouble in
+      let since = WallClock.seconds - Int64(clamping: trouble.duration.milliseconds / 1000)
+      return "cluster: \(trouble.subject.printable()): not seen since \(CalendarTime.text(since)) "
+        + "(\(trouble.duration.milliseconds / 1000) s), decisions go by what was known: "
+        + trouble.reason.printable(limit: 600)
+    }
+    if shown.count > lines.count { lines.append("cluster: and \(shown.count - lines.count) more") }
+    guard isVerbose else { return lines }
+    return watches.map { watches in
+      let age = watches.age.map { ", last sign of life \($0.milliseconds / 1000) s ago" } ?? ""
+      let forbidden = watches.forbidden > 0 ? ", \(watches.forbidden) not allowed: those objects are read" : ""
+      return "cluster: \(watches.name): \(watches.objects) known by \(watches.count) "
+        + "watch\(watches.count == 1 ? "" : "es")\(age), broken \(watches.breaks) times\(forbidden)"
+    } + lines
+  }
+
+  private static let maximumTroubles = 8
 }

@@ -1,6 +1,7 @@
 import Admission
 import Crypto
 import HTTPServer
+import Kubernetes
 import Metrics
 import Primitives
 import Sigstore
@@ -17,8 +18,12 @@ struct WebhookMetrics: Sendable {
   private let durations: [Endpoint: [Bool: Timer]]
   private let cache: CacheCounters
   private let signers: SignerMetrics
+  private let events: EventCounters
+  private let watches: [String: WatchMetrics]
+  private let degraded: DegradedMetrics
   private let openConnections: Gauge
   private let certificateExpiry: Gauge
+  private let certificates: CertificateMetrics
   private let handshakeFailures: Delta
   private let reloads: Delta
 
@@ -38,8 +43,22 @@ struct WebhookMetrics: Sendable {
     "pinseal_trust_root_age_seconds": "Seconds since the trust root in force was last known to be the present one.",
     "pinseal_trust_root_expires_seconds":
       "When the trust root in force stops vouching for new signatures, in seconds since 1970; 0 if it has no end.",
+    "pinseal_events_total":
+      "Events recorded: created, repeated (counted up), limited (too many about one object), dropped (queue full), failed.",
+    "pinseal_watch_age_seconds":
+      "Seconds since the last sign of life of the watch of the cluster that has been silent for longest.",
+    "pinseal_watch_restarts_total": "Times that a watch of the cluster broke and was begun again.",
+    "pinseal_watched_objects": "Objects of the cluster that watches keep in memory.",
+    "pinseal_degraded_objects": "StatefulSets whose condition Degraded is looked after.",
+    "pinseal_condition_writes_total":
+      "Writes of the condition Degraded: written, or why not (conflict, forbidden, unavailable, gone, invalid).",
     "pinseal_open_connections": "Connections of the webhook port.",
     "pinseal_certificate_not_after_seconds": "When the serving certificate expires, in seconds since 1970.",
+    "pinseal_certificate_authority_not_after_seconds":
+      "When the self-managed authority that signs expires, in seconds since 1970.",
+    "pinseal_certificate_last_pass_seconds":
+      "When self-managed certificates and webhook configurations were last found or made right, in seconds since 1970.",
+    "pinseal_certificate_failed_passes_total": "Times that self-managed certificates could not be looked after.",
     "pinseal_tls_handshake_failures_total": "TLS handshakes that failed.",
     "pinseal_certificate_reloads_total": "Times that a changed certificate was taken.",
   ]
@@ -83,8 +102,18 @@ struct WebhookMetrics: Sendable {
       joined: Delta(counter("pinseal_verifications_joined_total")),
       entries: Gauge(label: "pinseal_fact_cache_entries", factory: registry))
     signers = SignerMetrics(registry)
+    func events(_ outcome: String) -> Delta { Delta(counter("pinseal_events_total", [("outcome", outcome)])) }
+    self.events = EventCounters(
+      created: events("created"), repeated: events("repeated"), limited: events("limited"), dropped: events("dropped"),
+      failed: events("failed"))
+    watches = Dictionary(
+      uniqueKeysWithValues: ["namespaces", "secrets", "configmaps"].map { ($0, WatchMetrics($0, registry)) })
+    degraded = DegradedMetrics(objects: Gauge(label: "pinseal_degraded_objects", factory: registry)) {
+      counter("pinseal_condition_writes_total", [("outcome", $0)])
+    }
     openConnections = Gauge(label: "pinseal_open_connections", factory: registry)
     certificateExpiry = Gauge(label: "pinseal_certificate_not_after_seconds", factory: registry)
+    certificates = CertificateMetrics(registry)
     handshakeFailures = Delta(counter("pinseal_tls_handshake_failures_total"))
     reloads = Delta(counter("pinseal_certificate_reloads_total"))
   }
@@ -105,16 +134,22 @@ struct WebhookMetrics: Sendable {
 
   /// The text of `/metrics`, with what others count brought up to date.
   func exposition(
-    server: Server.Statistics?, verifier: ImageVerifier.Statistics, trust: TrustStatus
+    server: Server.Statistics?, verifier: ImageVerifier.Statistics, trust: TrustStatus,
+    cluster: ClusterStatus, events: EventRecorder.Statistics? = nil, degraded: DegradedKeeper.Statistics? = nil,
+    certificates: CertificateStatus? = nil
   ) -> [UInt8] {
     let source = [("source", trust.source)]
     Gauge(label: "pinseal_trust_root_age_seconds", dimensions: source, factory: registry).record(trust.age ?? 0)
     Gauge(label: "pinseal_trust_root_expires_seconds", dimensions: source, factory: registry)
       .record(trust.expiresAt ?? 0)
+    for status in cluster.watches { watches[status.name]?.update(status) }
+    if let certificates { self.certificates.update(certificates) }
     cache.hits.update(to: verifier.hits)
     cache.misses.update(to: verifier.misses)
     cache.joined.update(to: verifier.joined)
     cache.entries.record(verifier.entries)
+    if let events { self.events.update(to: events) }
+    if let degraded { self.degraded.update(to: degraded) }
     if let server {
       openConnections.record(server.openConnections)
       certificateExpiry.record(server.certificateNotAfter)
@@ -122,6 +157,61 @@ struct WebhookMetrics: Sendable {
       reloads.update(to: server.certificateReloads)
     }
     return registry.exposition()
+  }
+}
+
+private struct EventCounters: Sendable {
+  let created: Delta
+  let repeated: Delta
+  let limited: Delta
+  let dropped: Delta
+  let failed: Delta
+
+  func update(to statistics: EventRecorder.Statistics) {
+    created.update(to: statistics.created)
+    repeated.update(to: statistics.repeated)
+    limited.update(to: statistics.limited)
+    dropped.update(to: statistics.dropped)
+    failed.update(to: statistics.failed)
+  }
+}
+
+/// How the watches of one kind of object stand; 0 where there is none.
+private struct WatchMetrics: Sendable {
+  private let age: Gauge
+  private let objects: Gauge
+  private let restarts: Delta
+
+  init(_ name: String, _ registry: PrometheusRegistry) {
+    let dimensions = [("watch", name)]
+    age = Gauge(label: "pinseal_watch_age_seconds", dimensions: dimensions, factory: registry)
+    objects = Gauge(label: "pinseal_watched_objects", dimensions: dimensions, factory: registry)
+    restarts = Delta(Counter(label: "pinseal_watch_restarts_total", dimensions: dimensions, factory: registry))
+  }
+
+  func update(_ watches: ClusterStatus.Watches) {
+    age.record(Double(watches.age?.milliseconds ?? 0) / 1000)
+    objects.record(watches.objects)
+    restarts.update(to: watches.breaks)
+  }
+}
+
+/// Shown only where certificates are self-managed.
+private struct CertificateMetrics: Sendable {
+  private let registry: PrometheusRegistry
+  private let failures = Locked<Delta?>(nil)
+
+  init(_ registry: PrometheusRegistry) { self.registry = registry }
+
+  func update(_ status: CertificateStatus) {
+    Gauge(label: "pinseal_certificate_authority_not_after_seconds", factory: registry).record(status.authorityNotAfter)
+    Gauge(label: "pinseal_certificate_last_pass_seconds", factory: registry).record(status.lastPass)
+    let delta = failures.withLock { failures in
+      let delta = failures ?? Delta(Counter(label: "pinseal_certificate_failed_passes_total", factory: registry))
+      failures = delta
+      return delta
+    }
+    delta.update(to: status.failures)
   }
 }
 
@@ -183,7 +273,7 @@ private final class SignerMetrics: Sendable {
 }
 
 /// A counter that follows a total which somebody else keeps.
-private struct Delta: Sendable {
+struct Delta: Sendable {
   private let counter: Counter
   private let seen = Locked(0)
 

@@ -30,6 +30,14 @@ public struct WebhookConfiguration: Sendable {
   public var trust: any TrustSource = StaticTrust(.nothing)
   /// Who asks transparency logs for proofs that are not attached; nil, as by default, if nobody does.
   public var logLookup: (any LogLookup)?
+  /// Who writes Events about decisions; nil, as by default, if nobody does. Its `run` is the caller's to call.
+  public var events: EventRecorder?
+  /// Who keeps the condition Degraded; nil, as by default, if nobody does. Its `run` is the caller's to call.
+  public var degraded: DegradedReporter?
+  /// Who else is told of decisions.
+  public var observers: [any AdmissionObserver] = []
+  /// What is known about self-managed certificates, asked at every scrape; nil if there are none.
+  public var certificateStatus: (@Sendable () -> CertificateStatus?)?
   /// How long keys in Secrets and ConfigMaps are taken for known.
   public var keyLifetime: Duration = .seconds(1)
   /// Event loops of the webhook; one a core if nil.
@@ -65,11 +73,17 @@ public final class WebhookService: Service {
       cluster: cluster, enabledByDefault: configuration.enabledByDefault,
       serverCredentials: configuration.serverCredentials, keyLifetime: configuration.keyLifetime,
       trust: { trust.trustedRoot })
+    let events = configuration.events
+    let eventObserver = events.map { events in EventObserver { events.record($0) } }
+    let observers: [(any AdmissionObserver)?] = [eventObserver, configuration.degraded]
+    let degraded = configuration.degraded
     let controller = AdmissionController(
-      policies: policies, verifier: verifier, options: configuration.admission, logger: logger)
+      policies: policies, verifier: verifier, options: configuration.admission, logger: logger,
+      observer: AdmissionObservers.of(observers.compactMap { $0 } + configuration.observers))
     let webhook = Locked<Server?>(nil)
     let handler = OperationsHandler(
-      metrics: metrics, verifier: verifier, cluster: cluster, trust: trust,
+      metrics: metrics, verifier: verifier, cluster: cluster, trust: trust, events: events, degraded: degraded,
+      certificates: configuration.certificateStatus,
       webhook: { webhook.withLock { $0 }?.statistics })
     let operations = try Server.start(
       address: configuration.operationsListen, tls: nil, limits: configuration.serverLimits, loops: 1, handler: handler,

@@ -57,30 +57,40 @@ struct Serve: AsyncParsableCommand {
   )
   var defaultVerification: String?
 
+  @Option(help: "Whether Events tell of decisions: enabled or disabled. A file: cluster has none. (default: enabled)")
+  var events: String?
+
   @Option(help: "text or json. (default: text)")
   var logFormat: String?
 
   @Option(help: "trace, debug, info, notice, warning, error or critical. (default: info)")
   var logLevel: String?
 
+  @OptionGroup(title: "Self-managed certificates") var certificates: CertificateOptions
+
   @OptionGroup(title: "Trust") var trust: TrustOptions
+
+  @OptionGroup(title: "Degraded") var degraded: DegradedOptions
 
   @OptionGroup(title: "Bounds") var bounds: Bounds
 
   private enum Default: String, CaseIterable { case enabled, disabled }
 
+  /// Where there is no host name either.
+  private static let unnamedInstance = "pinseal"
+
   private static let optionNames: Set<String> = Set(
     [
       "listen", "tls-cert", "tls-key", "client-ca", "ops-listen", "cluster", "allow-insecure-kubeconfig",
-      "insecure-registry", "registry-ca", "docker-config", "default-verification",
+      "insecure-registry", "registry-ca", "docker-config", "default-verification", "events",
       "log-format", "log-level",
-    ] + TrustOptions.names + Bounds.names)
+    ] + CertificateOptions.names + TrustOptions.names + DegradedOptions.names + Bounds.names)
 
   func run() async throws {
     let settings = try Settings(configurationFile: config, known: Self.optionNames)
-    let logger = try Self.logger(
-      format: settings.choice("log-format", flag: logFormat, default: LogFormat.text),
-      level: settings.choice("log-level", flag: logLevel, default: Logger.Level.info))
+    let format = try settings.choice("log-format", flag: logFormat, default: LogFormat.text)
+    let level = try settings.choice("log-level", flag: logLevel, default: Logger.Level.info)
+    let logger = Self.logger(format: format, level: level, output: .standardErrorInBackground(format: format))
     let services: [any Service]
     do {
       services = try await makeServices(settings, logger: logger)
@@ -96,13 +106,17 @@ struct Serve: AsyncParsableCommand {
   }
 
   private func makeServices(_ settings: Settings, logger: Logger) async throws -> [any Service] {
-    var configuration = WebhookConfiguration(
-      listen: settings.value("listen", flag: listen) ?? "0.0.0.0:8443",
-      tls: TLSConfiguration(
+    let selfManaged = try await selfManagedCertificates(settings, logger: logger)
+    var tls =
+      try selfManaged?.tls
+      ?? TLSConfiguration(
         certificateFile: try settings.required("tls-cert", flag: tlsCert),
-        keyFile: try settings.required("tls-key", flag: tlsKey),
-        clientAuthoritiesFile: settings.value("client-ca", flag: clientCA)),
+        keyFile: try settings.required("tls-key", flag: tlsKey))
+    tls.clientAuthoritiesFile = settings.value("client-ca", flag: clientCA)
+    var configuration = WebhookConfiguration(
+      listen: settings.value("listen", flag: listen) ?? "0.0.0.0:8443", tls: tls,
       operationsListen: settings.value("ops-listen", flag: opsListen) ?? "0.0.0.0:8081")
+    if let selfManaged { configuration.certificateStatus = { selfManaged.keeper.status } }
     configuration.enabledByDefault =
       try settings.choice("default-verification", flag: defaultVerification, default: Default.disabled) == .enabled
     if let path = settings.value("docker-config", flag: dockerConfig) {
@@ -122,9 +136,38 @@ struct Serve: AsyncParsableCommand {
     if try TrustOptions.isSet("rekor-lookup", trust.rekorLookup, settings) {
       configuration.logLookup = RekorLookup(http: client)
     }
-    return [
-      keeper, try WebhookService(configuration, cluster: cluster, registry: registry, logger: logger),
-    ]
+    var services: [any Service] = [ClusterService(cluster), keeper]
+    if let selfManaged { services.append(selfManaged) }
+    // Services end in reverse order: what the webhook says last is still written.
+    if try settings.choice("events", flag: events, default: Default.enabled) == .enabled,
+      let cluster = cluster as? APICluster
+    {
+      let recorder = cluster.eventRecorder(
+        instance: Environment.variables(prefix: "HOSTNAME")["HOSTNAME"] ?? Self.unnamedInstance, logger: logger)
+      configuration.events = recorder
+      services.append(EventService(recorder: recorder))
+    }
+    if let reporter = try degraded.reporter(settings, cluster: cluster, logger: logger) {
+      configuration.degraded = reporter
+      services.append(reporter)
+    }
+    services.append(try WebhookService(configuration, cluster: cluster, registry: registry, logger: logger))
+    return services
+  }
+
+  private func selfManagedCertificates(
+    _ settings: Settings, logger: Logger
+  ) async throws -> SelfManagedCertificates? {
+    guard tlsCert == nil && tlsKey == nil || !certificates.selfManagedTLS else {
+      throw ValidationError("--tls-cert and --tls-key are not used with --self-managed-tls")
+    }
+    return try await certificates.open(
+      settings,
+      objects: {
+        try CertificateOptions.objects(
+          cluster: settings.value("cluster", flag: cluster) ?? "in-cluster",
+          allowsInsecure: allowInsecureKubeconfig || settings.value("allow-insecure-kubeconfig", flag: nil) == "true")
+      }, logger: logger)
   }
 
   private func openCluster(_ settings: Settings) throws -> any Cluster {
@@ -146,8 +189,8 @@ struct Serve: AsyncParsableCommand {
     }
   }
 
-  static func logger(format: LogFormat, level: Logger.Level) -> Logger {
-    Logger(label: "pinseal") { StructuredLogHandler(label: $0, format: format, level: level) }
+  static func logger(format: LogFormat, level: Logger.Level, output: LogOutput = .standardError) -> Logger {
+    Logger(label: "pinseal") { StructuredLogHandler(label: $0, format: format, level: level, output: output) }
   }
 }
 

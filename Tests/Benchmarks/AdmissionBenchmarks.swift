@@ -95,9 +95,10 @@ struct AdmissionBenchmarks {
     }
     func answering(
       _ name: String, _ body: [UInt8], _ verifier: any ImageVerifying,
-      _ decision: AdmissionAnswer.Decision, logger: Logger = quiet
+      _ decision: AdmissionAnswer.Decision, logger: Logger = quiet, observer: (any AdmissionObserver)? = nil
     ) throws -> Benchmark {
-      let controller = AdmissionController(policies: policies, verifier: verifier, logger: logger)
+      let controller = AdmissionController(
+        policies: policies, verifier: verifier, logger: logger, observer: observer)
       guard case .now(let answer) = controller.review(body, endpoint: .mutate, query: "timeout=10s"),
         answer.decision == decision
       else { throw Unexpected("\(name): not \(decision)") }
@@ -116,8 +117,15 @@ struct AdmissionBenchmarks {
       try answering("review, update, 3 images pinned", large, verifier, .passed),
       try answering("review, create, 3 tags, patched", tagged, knowing, .pinned),
       try answering("the same, and a line in the log", tagged, knowing, .pinned, logger: logging),
+      try answering("review, update, 3 images pinned, and told of", update, verifier, .passed, observer: Nobody()),
+      try answering("review, create, 3 tags, patched, and told of", tagged, knowing, .pinned, observer: Nobody()),
     ]
   }
+}
+
+/// Is told of decisions, and tells nobody.
+private struct Nobody: AdmissionObserver {
+  func decided(_ report: AdmissionReport) {}
 }
 
 /// An AdmissionReview as an API server sends it.

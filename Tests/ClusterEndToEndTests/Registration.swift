@@ -25,7 +25,7 @@ enum Registration {
         namespaceSelector: \(selector)
         failurePolicy: Fail
         matchPolicy: Equivalent
-        sideEffects: None
+        sideEffects: NoneOnDryRun
         timeoutSeconds: 10
         admissionReviewVersions: [v1]
       \(isMutating ? "  reinvocationPolicy: IfNeeded" : "")
@@ -37,7 +37,10 @@ enum Registration {
     kind: ClusterRole
     metadata: {name: pinseal}
     rules:
-    - {apiGroups: [""], resources: [namespaces, secrets, configmaps], verbs: [get]}
+    - {apiGroups: [""], resources: [namespaces, secrets, configmaps], verbs: [get, list, watch]}
+    - {apiGroups: [events.k8s.io], resources: [events], verbs: [create, patch]}
+    - {apiGroups: [apps], resources: [statefulsets], verbs: [get, list, watch]}
+    - {apiGroups: [apps], resources: [statefulsets/status], verbs: [patch]}
     ---
     apiVersion: rbac.authorization.k8s.io/v1
     kind: ClusterRoleBinding

@@ -5,7 +5,7 @@ import Glibc
 ///
 /// As with a Service, taking an endpoint away leaves the connections to it as they are, and without endpoints nobody is let in.
 package final class Balancer: Sendable {
-  /// Where it listens, on 127.0.0.1.
+  /// Where it listens.
   package let port: Int
   private let listener: Int32
   private let state = Guarded(State())
@@ -19,11 +19,12 @@ package final class Balancer: Sendable {
   }
 
   /// Starts listening on `port`, or a free one.
-  package init(port wanted: Int? = nil) throws {
+  package init(address: String = "127.0.0.1", port wanted: Int? = nil) throws {
     port = try wanted ?? freePort()
     listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-    guard listener >= 0, withAddress(port, { bind(listener, $0, $1) }) == 0, listen(listener, 128) == 0 else {
-      throw EndToEndFailure("no balancer on port \(port): \(String(cString: strerror(errno)))")
+    guard listener >= 0, withAddress(port, on: address, { bind(listener, $0, $1) }) == 0, listen(listener, 128) == 0
+    else {
+      throw EndToEndFailure("no balancer on \(address):\(port): \(String(cString: strerror(errno)))")
     }
     // Threads of its own: Swift's few are needed by the tests.
     Thread.detachNewThread { [self] in acceptAll() }
@@ -147,15 +148,35 @@ package final class Guarded<Value>: @unchecked Sendable {
   }
 }
 
-/// The address 127.0.0.1:`port` in the form that sockets take.
-func withAddress(_ port: Int, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32) -> Int32 {
+/// An IPv4 address and a port in the form that sockets take.
+func withAddress(
+  _ port: Int, on host: String = "127.0.0.1", _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32
+) -> Int32 {
   var address = sockaddr_in()
   address.sin_family = sa_family_t(AF_INET)
   address.sin_port = UInt16(port).bigEndian
-  address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+  guard inet_pton(AF_INET, host, &address.sin_addr) == 1 else { return -1 }
   return withUnsafePointer(to: &address) {
     $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
   }
+}
+
+/// An IPv4 address of this machine that is not a loopback one: the only kind that may be an endpoint of a Service.
+package func machineAddress() throws -> String {
+  var list: UnsafeMutablePointer<ifaddrs>?
+  guard getifaddrs(&list) == 0 else { throw EndToEndFailure("this machine's addresses cannot be read") }
+  defer { freeifaddrs(list) }
+  for entry in sequence(first: list, next: { $0?.pointee.ifa_next }) {
+    guard let entry, let address = entry.pointee.ifa_addr, address.pointee.sa_family == sa_family_t(AF_INET),
+      entry.pointee.ifa_flags & UInt32(IFF_LOOPBACK) == 0,
+      entry.pointee.ifa_flags & UInt32(IFF_UP) != 0
+    else { continue }
+    var name = [CChar](repeating: 0, count: Int(NI_MAXHOST))
+    let length = socklen_t(MemoryLayout<sockaddr_in>.size)
+    guard getnameinfo(address, length, &name, socklen_t(name.count), nil, 0, NI_NUMERICHOST) == 0 else { continue }
+    return String(decoding: name.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+  }
+  throw EndToEndFailure("this machine has no address but 127.0.0.1, and a Service's endpoint may not be that one")
 }
 
 private func setOption(_ descriptor: Int32, _ level: Int32, _ name: Int32) {

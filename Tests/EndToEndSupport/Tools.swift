@@ -8,6 +8,8 @@ package enum Tool: String, Sendable, CaseIterable {
   case skopeo = "PINSEAL_SKOPEO"
   case dockerRegistry = "PINSEAL_DOCKER_REGISTRY"
   case kubectl = "PINSEAL_KUBECTL"
+  /// The python that has the packages of charts/requirements.txt.
+  case chartPython = "PINSEAL_CHART_PYTHON"
 
   /// Its path; throws where it is not named or not there, since a test that wanted it must not pass without it.
   package func path() throws -> String {

@@ -8,11 +8,14 @@ final class SocketServer: Sendable {
   let port: Int
   private let listener: Int32
   private let accepted = Locked(0)
+  private let isSecure: Bool
 
   var connectionCount: Int { accepted.withLock { $0 } }
-  var url: String { "http://127.0.0.1:\(port)" }
+  var url: String { (isSecure ? "https" : "http") + "://127.0.0.1:\(port)" }
 
-  init(_ serve: @escaping @Sendable (SocketConnection) -> Void) {
+  /// With `tls` it speaks HTTP/2's TLS, to whoever trusts its certificate or anybody.
+  init(tls: SecureSocketContext? = nil, _ serve: @escaping @Sendable (SocketConnection) -> Void) {
+    isSecure = tls != nil
     listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
     var address = sockaddr_in()
     address.sin_family = sa_family_t(AF_INET)
@@ -37,7 +40,7 @@ final class SocketServer: Sendable {
         }
         accepted.withLock { $0 += 1 }
         Thread.detachNewThread {
-          serve(SocketConnection(descriptor: connection))
+          serve(SocketConnection(descriptor: connection, tls: tls))
           shutdown(connection, Int32(SHUT_RDWR))
           close(connection)
         }
@@ -64,7 +67,12 @@ final class SocketConnection {
   let descriptor: Int32
   private var buffered: [UInt8] = []
 
-  init(descriptor: Int32) { self.descriptor = descriptor }
+  private let secure: SecureSocket?
+
+  init(descriptor: Int32, tls: SecureSocketContext? = nil) {
+    self.descriptor = descriptor
+    secure = tls.map { SecureSocket($0, descriptor) }
+  }
 
   /// The next request, head and body; nil when the peer has closed.
   func readRequest() -> String? {
@@ -86,10 +94,17 @@ final class SocketConnection {
     }
   }
 
+  /// The next bytes; nil when the peer has closed before.
+  func take(_ count: Int) -> [UInt8]? {
+    while buffered.count < count { guard readMore() else { return nil } }
+    defer { buffered.removeFirst(count) }
+    return Array(buffered.prefix(count))
+  }
+
   /// False when the peer has closed.
   func readMore() -> Bool {
     var chunk = [UInt8](repeating: 0, count: 16 << 10)
-    let count = recv(descriptor, &chunk, chunk.count, 0)
+    let count = secure.map { $0.read(&chunk) } ?? recv(descriptor, &chunk, chunk.count, 0)
     guard count > 0 else { return false }
     buffered += chunk[..<count]
     return true
@@ -97,10 +112,16 @@ final class SocketConnection {
 
   /// False when the peer has closed.
   @discardableResult
-  func write(_ text: String) -> Bool {
-    var bytes = Array(text.utf8)[...]
+  func write(_ text: String) -> Bool { write(Array(text.utf8)) }
+
+  /// False when the peer has closed.
+  @discardableResult
+  func write(_ content: [UInt8]) -> Bool {
+    var bytes = content[...]
     while !bytes.isEmpty {
-      let count = bytes.withUnsafeBytes { send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+      let count = bytes.withUnsafeBytes { buffer in
+        secure.map { $0.write(buffer) } ?? send(descriptor, buffer.baseAddress, buffer.count, Int32(MSG_NOSIGNAL))
+      }
       guard count > 0 else { return false }
       bytes = bytes.dropFirst(count)
     }

@@ -1,6 +1,5 @@
+import HTTPClient
 import Primitives
-
-@testable import HTTPClient
 
 func streamClient(_ change: (inout HTTPClient.Configuration) -> Void = { _ in }) throws -> HTTPClient {
   var configuration = HTTPClient.Configuration()

@@ -63,6 +63,7 @@ import Testing
     #expect(configMap.data == ["cosign.pub": "text"])
     #expect(cluster.notReadyReason() == nil)
     #expect(cluster.reloadFailure == nil)
+    #expect(cluster.status().troubles.isEmpty)
   }
 
   @Test func `what is not there is not found, by name`() async throws {
@@ -212,16 +213,19 @@ import Testing
     let folder = TemporaryFolder()
     Self.write(folder, "one", annotation: "x", file: "a.yaml")
     Self.write(folder, "two", annotation: "x", file: "b.yaml")
-    let cluster = try FileCluster(path: folder.path, reloadInterval: .zero)
+    let cluster = try FileCluster(path: folder.path)
     let first = try #require(cluster.knownNamespace("one"))
     let second = try #require(cluster.knownNamespace("two"))
     Self.write(folder, "one", annotation: "y", file: "a.yaml")
+    #expect(cluster.knownNamespace("one") == first, "what is known comes from memory")
+    cluster.look()
     let changed = try #require(cluster.knownNamespace("one"))
     #expect(changed.annotations == ["a": "y"])
     #expect(changed.resourceVersion != first.resourceVersion)
     #expect(cluster.knownNamespace("two") == second)
     Self.write(folder, "three", annotation: "z", file: "c.yaml")
     folder.delete("b.yaml")
+    cluster.look()
     #expect(cluster.knownNamespace("three") != nil)
     #expect(cluster.knownNamespace("two") == nil)
   }
@@ -234,9 +238,10 @@ import Testing
         to: "s.yaml")
     }
     write("a")
-    let cluster = try FileCluster(path: folder.file("s.yaml"), reloadInterval: .zero)
+    let cluster = try FileCluster(path: folder.file("s.yaml"))
     let before = try await cluster.secret("s", namespace: "default", deadline: Self.soon)
     write("b")
+    cluster.look()
     let after = try await cluster.secret("s", namespace: "default", deadline: Self.soon)
     #expect(after.data == ["k": Array("b".utf8)])
     #expect(after.resourceVersion != before.resourceVersion)
@@ -245,13 +250,14 @@ import Testing
   @Test func `writing in place within one tick of the clock is seen`() throws {
     let folder = TemporaryFolder()
     let path = folder.write("{apiVersion: v1, kind: ConfigMap, metadata: {name: a}, data: {n: '000'}}", to: "a.yaml")
-    let cluster = try FileCluster(path: path, reloadInterval: .zero)
+    let cluster = try FileCluster(path: path)
     for number in 100..<130 {
       let descriptor = open(path, O_WRONLY)
       let text = Array("{apiVersion: v1, kind: Namespace, metadata: {name: a, labels: {n: '\(number)'}}}".utf8)
       _ = text.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
       ftruncate(descriptor, text.count)
       close(descriptor)
+      cluster.look()
       #expect(cluster.knownNamespace("a")?.labels == ["n": "\(number)"])
     }
   }
@@ -264,11 +270,13 @@ import Testing
     Self.write(folder, "one", annotation: "new", file: "..2/ns.yaml")
     folder.link("..data", to: "..1")
     folder.link("ns.yaml", to: "..data/ns.yaml")
-    let cluster = try FileCluster(path: folder.path, reloadInterval: .zero)
-    let single = try FileCluster(path: folder.file("ns.yaml"), reloadInterval: .zero)
+    let cluster = try FileCluster(path: folder.path)
+    let single = try FileCluster(path: folder.file("ns.yaml"))
     #expect(cluster.knownNamespace("one")?.annotations == ["a": "old"])
     folder.link("..tmp", to: "..2")
     folder.move("..tmp", over: "..data")
+    cluster.look()
+    single.look()
     #expect(cluster.knownNamespace("one")?.annotations == ["a": "new"])
     #expect(single.knownNamespace("one")?.annotations == ["a": "new"])
   }
@@ -276,50 +284,65 @@ import Testing
   @Test func `a broken new state keeps the old one and says so`() throws {
     let folder = TemporaryFolder()
     Self.write(folder, "one", annotation: "good")
-    let cluster = try FileCluster(path: folder.path, reloadInterval: .zero)
+    let cluster = try FileCluster(path: folder.path)
     folder.write("kind: [", to: "ns.yaml")
+    cluster.look()
     #expect(cluster.knownNamespace("one")?.annotations == ["a": "good"])
+    #expect(cluster.status().troubles.map(\.subject) == ["the files"])
     #expect(cluster.reloadFailure?.contains("ns.yaml, line ") == true)
     #expect(cluster.notReadyReason() == nil)
     folder.delete("ns.yaml")
     folder.write("kind: [", to: "ns.yaml")
+    cluster.look()
     #expect(cluster.knownNamespace("one") != nil)
     Self.write(folder, "one", annotation: "better")
+    cluster.look()
     #expect(cluster.knownNamespace("one")?.annotations == ["a": "better"])
     #expect(cluster.reloadFailure == nil)
+    #expect(cluster.status().troubles.isEmpty)
   }
 
   @Test func `a folder that goes away keeps the old state`() throws {
     let folder = TemporaryFolder()
     folder.makeFolder("objects")
     Self.write(folder, "one", annotation: "x", file: "objects/ns.yaml")
-    let cluster = try FileCluster(path: folder.file("objects"), reloadInterval: .zero)
+    let cluster = try FileCluster(path: folder.file("objects"))
     folder.move("objects", over: "elsewhere")
+    cluster.look()
     #expect(cluster.knownNamespace("one") != nil)
     #expect(cluster.reloadFailure?.contains("No such file") == true)
   }
 
-  @Test func `within the interval nothing is looked at`() throws {
+  @Test func `while it runs it looks again and again`() async throws {
     let folder = TemporaryFolder()
     Self.write(folder, "one", annotation: "x")
-    let cluster = try FileCluster(path: folder.path, reloadInterval: .seconds(3600))
-    Self.write(folder, "one", annotation: "y")
-    #expect(cluster.knownNamespace("one")?.annotations == ["a": "x"])
+    let cluster = try FileCluster(path: folder.path, reloadInterval: .milliseconds(5))
+    let task = Task { await cluster.run() }
+    for value in ["y", "z"] {
+      Self.write(folder, "one", annotation: value)
+      #expect(await eventually { cluster.knownNamespace("one")?.annotations == ["a": value] })
+    }
+    task.cancel()
+    await task.value
   }
 
   @Test func `many may ask while files change`() async throws {
     let folder = TemporaryFolder()
     Self.write(folder, "one", annotation: "0")
-    let cluster = try FileCluster(path: folder.path, reloadInterval: .zero)
+    let cluster = try FileCluster(path: folder.path)
     await withTaskGroup(of: Bool.self) { group in
       for _ in 0..<8 {
         group.addTask {
-          (0..<200).allSatisfy { _ in cluster.knownNamespace("one") != nil }
+          (0..<200).allSatisfy { _ in
+            cluster.look()
+            return cluster.knownNamespace("one") != nil
+          }
         }
       }
       for number in 0..<100 { Self.write(folder, "one", annotation: "\(number)") }
       for await isAlwaysThere in group { #expect(isAlwaysThere) }
     }
+    cluster.look()
     #expect(cluster.knownNamespace("one")?.annotations == ["a": "99"])
   }
 

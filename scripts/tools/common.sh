@@ -50,6 +50,9 @@ install_packages() {
     die "apt-get could not install ${missing[*]}"
 }
 
+# Whether this is Debian 12, whose libraries the image holds: what is compiled elsewhere may want newer ones.
+on_debian_12() { grep -qx 'VERSION_CODENAME=bookworm' /etc/os-release 2>/dev/null && grep -qx 'ID=debian' /etc/os-release; }
+
 need_swift() {
   command -v swift >/dev/null || die "no swift on the PATH: install a Swift 6.2 or later toolchain from https://swift.org/install"
 }

@@ -1,0 +1,193 @@
+import EndToEndSupport
+import Foundation
+
+/// What a node does for Pinseal's pods: it starts what their Deployment says, as a process of this machine, gives it the
+/// files of its volumes and the token of its ServiceAccount, and tells the API server when it is ready.
+///
+/// All pods have this machine's address, where a balancer stands for them: the controllers see pods as on any node, and
+/// the API server finds them through their Service.
+actor Kubelet {
+  private let environment: ClusterEnvironment
+  private let namespace: String
+  private let folder: String
+  private let address: String
+  private let balancer: Balancer
+  private var pods: [String: Task<Void, any Error>] = [:]
+  private let leaving = Guarded<Set<String>>([])
+  private var failure: (any Error)?
+
+  /// Runs `body` while pods of `namespace` are run, whose containers have the port `port`.
+  static func with(
+    namespace: String, port: Int, _ environment: ClusterEnvironment, perform body: (Kubelet) async throws -> Void
+  ) async throws {
+    let address = try machineAddress()
+    let kubelet = Kubelet(
+      environment: environment, namespace: namespace, address: address,
+      balancer: try Balancer(address: address, port: port))
+    try await environment.cluster.apply("apiVersion: v1\nkind: Node\nmetadata: {name: \(namespace)-node}\n")
+    let watching = Task { try await kubelet.watch() }
+    func stop() async throws {
+      watching.cancel()
+      try await kubelet.stopAll()
+    }
+    do {
+      try await body(kubelet)
+    } catch {
+      try? await stop()
+      throw error
+    }
+    try await stop()
+  }
+
+  private init(environment: ClusterEnvironment, namespace: String, address: String, balancer: Balancer) {
+    self.environment = environment
+    self.namespace = namespace
+    self.address = address
+    self.balancer = balancer
+    folder = "\(environment.folder)/pods-\(namespace)"
+  }
+
+  /// How many pods are ready.
+  nonisolated var readyPods: Int { balancer.endpoints.count }
+
+  private func watch() async throws {
+    while !Task.isCancelled {
+      // The API server may be away, or this be cancelled in the midst of it.
+      if let answer = try? await environment.cluster.api("GET", "/api/v1/namespaces/\(namespace)/pods"),
+        let list = try? JSONDecoder().decode(PodList.self, from: Data(answer.body.utf8))
+      {
+        for pod in list.items {
+          if pod.metadata.deletionTimestamp != nil { leaving.with { _ = $0.insert(pod.metadata.name) } }
+          guard pods[pod.metadata.name] == nil else { continue }
+          pods[pod.metadata.name] = Task { try await self.run(pod) }
+        }
+      }
+      try await Task.sleep(for: .milliseconds(200))
+    }
+  }
+
+  private func stopAll() async throws {
+    leaving.with { $0.formUnion(pods.keys) }
+    balancer.close()
+    for pod in pods.values { try await pod.value }
+  }
+
+  private nonisolated func run(_ pod: Pod) async throws {
+    let name = pod.metadata.name
+    let cluster = environment.cluster
+    let path = "/api/v1/namespaces/\(namespace)/pods/\(name)"
+    let binding =
+      #"{"apiVersion":"v1","kind":"Binding","metadata":{"name":"\#(name)"},"target":{"kind":"Node","#
+      + #""name":"\#(namespace)-node"}}"#
+    _ = try await cluster.api("POST", "\(path)/binding", body: binding)
+    let home = "\(folder)/\(name)"
+    try await writeVolumes(of: pod, to: home)
+    let token = try await cluster.kubectl(["create", "token", pod.spec.serviceAccountName, "-n", namespace]).checked()
+    try write(Self.kubeconfig(cluster, token: token.output.filter { !$0.isNewline }), to: "\(home)/kubeconfig")
+
+    let (port, operationsPort) = (try freePort(), try freePort())
+    let arguments = pod.spec.containers[0].args.map { argument in
+      if argument.hasPrefix("--listen=") { return "--listen=127.0.0.1:\(port)" }
+      if argument.hasPrefix("--ops-listen=") { return "--ops-listen=127.0.0.1:\(operationsPort)" }
+      if argument == "--cluster=in-cluster" { return "--cluster=kubeconfig:\(home)/kubeconfig" }
+      return argument.replacingOccurrences(of: "/run/pinseal/", with: "\(home)/run/pinseal/")
+    }
+    func probe(_ path: String) async -> Bool {
+      (try? await curl("http://127.0.0.1:\(operationsPort)/\(path)").status) == 200
+    }
+    try await withDaemon(
+      name, in: environment.folder, Tool.pinseal.path(), arguments, exitsCleanly: true, ready: { await probe("livez") }
+    ) { daemon in
+      var wasReady: Bool?
+      while !leaving.with({ $0.contains(name) }) {
+        let isReady = await probe("readyz")
+        if isReady != wasReady {
+          if isReady { balancer.endpoints.append(port) } else { balancer.endpoints.removeAll { $0 == port } }
+          _ = try await cluster.api(
+            "PATCH", "\(path)/status", body: status(isReady: isReady), type: "application/strategic-merge-patch+json")
+          wasReady = isReady
+        }
+        // As the kubelet does, which takes longer to notice.
+        try? await writeVolumes(of: pod, to: home)
+        try await Task.sleep(for: .milliseconds(200))
+      }
+      balancer.endpoints.removeAll { $0 == port }
+      // The container's preStop hook, where the API server is new enough for the chart to write one.
+      try await Task.sleep(for: .seconds(1))
+    }
+    let now = #"{"apiVersion":"v1","kind":"DeleteOptions","gracePeriodSeconds":0}"#
+    _ = try? await cluster.api("DELETE", path, body: now)
+  }
+
+  private nonisolated func status(isReady: Bool) -> String {
+    let conditions = ["Initialized", "ContainersReady", "Ready"].map {
+      #"{"type":"\#($0)","status":"\#(isReady || $0 == "Initialized" ? "True" : "False")"}"#
+    }
+    return #"{"status":{"phase":"Running","podIP":"\#(address)","podIPs":[{"ip":"\#(address)"}],"conditions":["#
+      + conditions.joined(separator: ",") + "]}}"
+  }
+
+  /// The files of the Secrets and ConfigMaps that the pod mounts, written anew where they differ.
+  private nonisolated func writeVolumes(of pod: Pod, to home: String) async throws {
+    for volume in pod.spec.volumes ?? [] {
+      guard let mount = pod.spec.containers[0].volumeMounts?.first(where: { $0.name == volume.name }) else { continue }
+      let kind = volume.secret == nil ? "configmaps" : "secrets"
+      guard let object = volume.secret?.secretName ?? volume.configMap?.name else { continue }
+      let answer = try await environment.cluster.api("GET", "/api/v1/namespaces/\(namespace)/\(kind)/\(object)")
+      let data = try JSONDecoder().decode(DataObject.self, from: Data(answer.body.utf8)).data ?? [:]
+      for (key, value) in data {
+        let path = "\(home)\(mount.mountPath)/\(key)"
+        let text = volume.secret == nil ? value : String(decoding: Data(base64Encoded: value) ?? Data(), as: UTF8.self)
+        if (try? read(path)) != text { try write(text, to: path) }
+      }
+    }
+  }
+
+  private static func kubeconfig(_ cluster: TestCluster, token: String) throws -> String {
+    """
+    apiVersion: v1
+    kind: Config
+    clusters:
+    - {name: here, cluster: {server: "\(try cluster.address())", certificate-authority: "\(cluster.folder)/pki/ca.crt"}}
+    users:
+    - {name: pod, user: {token: "\(token)"}}
+    contexts:
+    - {name: here, context: {cluster: here, user: pod}}
+    current-context: here
+
+    """
+  }
+}
+
+/// What a node looks at in a pod.
+private struct Pod: Decodable, Sendable {
+  struct Metadata: Decodable {
+    let name: String
+    let deletionTimestamp: String?
+  }
+  struct Container: Decodable {
+    let args: [String]
+    let volumeMounts: [Mount]?
+  }
+  struct Mount: Decodable {
+    let name: String
+    let mountPath: String
+  }
+  struct Volume: Decodable {
+    struct Secret: Decodable { let secretName: String }
+    struct ConfigMap: Decodable { let name: String }
+    let name: String
+    let secret: Secret?
+    let configMap: ConfigMap?
+  }
+  struct Spec: Decodable {
+    let serviceAccountName: String
+    let containers: [Container]
+    let volumes: [Volume]?
+  }
+  let metadata: Metadata
+  let spec: Spec
+}
+
+private struct PodList: Decodable { let items: [Pod] }
+private struct DataObject: Decodable { let data: [String: String]? }

@@ -1,0 +1,146 @@
+import EndToEndSupport
+import Foundation
+import Glibc
+import Testing
+
+/// An API server that is not there yet, hangs, goes away and comes back.
+extension ClusterTests {
+  @Test func `nobody is let in before the namespaces are listed`() async throws {
+    let environment = try ClusterEnvironment.current()
+    try await environment.makeNamespace("early")
+    // The API server, as behind a load balancer that does not reach it yet.
+    let way = try Balancer()
+    defer { way.close() }
+    let address = try environment.cluster.address()
+    let kubeconfig = "\(environment.folder)/early.kubeconfig"
+    try write(
+      read("\(environment.cluster.folder)/pinseal.kubeconfig")
+        .replacingOccurrences(of: address, with: "https://127.0.0.1:\(way.port)"), to: kubeconfig)
+    try await withReplicas { replicas in
+      let early = try await Replica.start(
+        "early", in: environment.folder, cluster: "kubeconfig:\(kubeconfig)",
+        certificate: environment.webhook.certificate, arguments: environment.serveOptions, until: "livez")
+      replicas.with { $0.append(early) }
+      for _ in 0..<5 {
+        let answer = try await early.webhook.operations("readyz")
+        #expect(answer.status == 503 && answer.body.hasPrefix("cluster: "), "\(answer)")
+        try await Task.sleep(for: .milliseconds(200))
+      }
+      let review = Review(environment.signed.tagged, in: "early")
+      let refused = try await early.webhook.review(review)
+      #expect(!refused.isAllowed && refused.message.contains("POLICY_UNAVAILABLE"), "\(refused)")
+      way.endpoints = [try environment.cluster.port()]
+      try await eventually("it is ready") { try await early.webhook.operations("readyz").status == 200 }
+      #expect(try await early.webhook.review(review).isAllowed)
+    }
+  }
+
+  @Test func `without its certificate it does not start`() async throws {
+    let environment = try ClusterEnvironment.current()
+    let outcome = try await command(
+      Tool.pinseal.path(),
+      [
+        "serve", "--listen", "127.0.0.1:\(freePort())", "--ops-listen", "127.0.0.1:\(freePort())", "--cluster",
+        environment.clusterOption, "--tls-cert", "\(environment.folder)/none.crt", "--tls-key",
+        "\(environment.folder)/none.key",
+      ])
+    #expect(!outcome.succeeded)
+    #expect((outcome.output + outcome.errors).contains("none.crt"), "\(outcome)")
+  }
+
+  @Test func `an API server that hangs, goes away and comes back leaves decisions as they are and nothing behind`()
+    async throws
+  {
+    let environment = try ClusterEnvironment.current()
+    let (cluster, webhook) = (environment.cluster, environment.webhook)
+    try await environment.makeNamespace("away", Objects.verifying("secret://signing/cosign.pub"))
+    let key = Objects.secret("signing", in: "away", key: "cosign.pub", value: environment.key.publicPEM)
+    try await cluster.apply(key)
+    func expectDecisions(_ when: String) async throws {
+      let begin = ContinuousClock.now
+      let pinned = try await webhook.review(Review(environment.signed.tagged, in: "away"))
+      #expect(pinned.isAllowed && pinned.image() == environment.signed.pinned, "\(when): \(pinned)")
+      let refused = try await webhook.review(Review(environment.unsigned.tagged, in: "away"))
+      #expect(!refused.isAllowed && refused.message.contains("SIGNATURE_NOT_FOUND"), "\(when): \(refused)")
+      let readiness = try await webhook.operations("readyz")
+      #expect(readiness.status == 200, "\(when): \(readiness.body)")
+      #expect(begin.duration(to: .now) < .seconds(5), "\(when): decisions waited for the API server")
+    }
+    try await eventually("the key is read") {
+      try await webhook.review(Review(environment.signed.tagged, in: "away")).isAllowed
+    }
+    try await Task.sleep(for: .seconds(2))
+    try await expectDecisions("before")
+    let before = (files: webhook.daemon.openFiles, memory: webhook.daemon.residentKiB)
+    let watches = try Set(openWatches(cluster))
+
+    try cluster.signal("kube-apiserver", SIGSTOP)
+    for _ in 0..<3 {
+      try await expectDecisions("while it hangs")
+      try await Task.sleep(for: .seconds(1))
+    }
+    try cluster.signal("kube-apiserver", SIGCONT)
+    try await eventually("the API server goes on") { await cluster.isReady() }
+    try await expectDecisions("after it hung")
+
+    var restart = 0
+    for absence in [15, 0, 0] {
+      try await cluster.stop("kube-apiserver")
+      for _ in 0...absence / 3 {
+        try await expectDecisions("while it is away")
+        try await Task.sleep(for: .seconds(absence == 0 ? 1 : 3))
+      }
+      if absence > 0 {
+        let unknown = try await webhook.review(Review(environment.signed.tagged, in: "never-seen"))
+        #expect(!unknown.isAllowed && unknown.message.contains("POLICY_UNAVAILABLE"), "\(unknown)")
+      }
+      restart = try cluster.auditPosition()
+      try await cluster.start("kube-apiserver")
+      try await eventually("the API server is back") { await cluster.isReady() }
+      try await eventually("what was watched is watched again", within: .seconds(60)) {
+        try Set(openWatches(cluster, since: restart)).isSuperset(of: watches)
+      }
+    }
+
+    let changed = Objects.secret("signing", in: "away", key: "cosign.pub", value: environment.otherKey.publicPEM)
+    try await cluster.put(changed, "/api/v1/namespaces/away/secrets", "signing")
+    let stored = ContinuousClock.now
+    try await eventually("the other key is in force") {
+      try await webhook.review(Review(environment.signed.tagged, in: "away")).message.contains("SIGNATURE_KEY_MISMATCH")
+    }
+    #expect(stored.duration(to: .now) < .seconds(2))
+
+    try await eventually(
+      "no file stays open: \(before.files) before, \(webhook.daemon.openFiles) now", within: .seconds(40)
+    ) { webhook.daemon.openFiles <= before.files + 2 }
+    #expect(webhook.daemon.residentKiB < before.memory + (32 << 10), "\(before.memory), \(webhook.daemon.residentKiB)")
+    let left = try openWatches(cluster, since: restart)
+    #expect(left.count == Set(left).count, "the same is watched twice: \(left.sorted())")
+  }
+
+  /// The paths that Pinseal watches at the API server now, once for each watch.
+  private func openWatches(_ cluster: TestCluster, since position: Int = 0) throws -> [String] {
+    var open: [String: Int] = [:]
+    for event in try cluster.audited(since: position) where event.user.username == "pinseal" && event.verb == "watch" {
+      // One watch by name differs from another by its query, and from its successor by the version in it.
+      let parts = event.requestURI.components(separatedBy: ["?", "&"])
+      let path = (parts.prefix(1) + parts.dropFirst().filter { $0.hasPrefix("fieldSelector=") }).joined(separator: "?")
+      switch event.stage {
+      case "ResponseStarted": open[path, default: 0] += 1
+      case "ResponseComplete", "Panic": if event.responseStatus?.code == 200 { open[path, default: 0] -= 1 }
+      default: break
+      }
+    }
+    return open.flatMap { Array(repeating: $0.key, count: max(0, $0.value)) }
+  }
+}
+
+extension TestCluster {
+  /// The API server's port.
+  func port() throws -> Int {
+    guard let port = Int(try address().split(separator: ":").last ?? "") else {
+      throw EndToEndFailure("the API server has no port")
+    }
+    return port
+  }
+}
