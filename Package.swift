@@ -133,9 +133,8 @@ let package = Package(
     tests(
       "PinsealTests",
       [
-        "pinseal", "EmbeddedRegistry", "Kubernetes", "Verification", "Sigstore", "HTTPServer", "Crypto", "JSON",
-        "Primitives",
-        arguments, log,
+        "pinseal", "Webhook", "EmbeddedRegistry", "Verification", "OCI", "Sigstore", "Kubernetes", "HTTPServer",
+        "HTTPClient", "Crypto", "JSON", "Telemetry", "Primitives", arguments, log,
       ]),
     tests("ConformanceTests", ["pinseal", "Sigstore", arguments]),
 

@@ -39,10 +39,10 @@ CLUSTER_WIDE = {
     "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding",
 }
 # Options of pinseal serve without a value.
-FLAGS = {"public-good-beside", "rekor-lookup", "tuf-refresh"}
+FLAGS = {"public-good-beside", "rekor-lookup", "self-managed-tls", "tuf-refresh"}
 GOLDEN_CASES = [
     "defaults", "certificate-manager", "existing-secret", "existing-secret-without-bundle", "selectors",
-    "no-match-conditions",
+    "no-match-conditions", "self-managed",
 ]
 
 failures: list[str] = []
@@ -144,12 +144,24 @@ def check_rbac(where, rendered, values):
              for item in rendered.all("ClusterRole") + rendered.all("Role")}
     account = rendered.one("Deployment")["spec"]["template"]["spec"]["serviceAccountName"]
     expect(bool(roles) == rbac["create"], f"{where}: roles are made although rbac.create says no, or the reverse")
+    is_self_managed = values["certificates"]["mode"] == "selfManaged"
     readable = {entry["name"]: entry for entry in rbac.get("namespaces", [])}
     for (kind, namespace, name), role in roles.items():
         for rule in role["rules"]:
             text = f"{where}: {kind} {namespace or ''}/{name}: {rule}"
             expect("*" not in json.dumps(rule), f"{text}: holds a *")
             if kind == "ClusterRole" and rule in degraded_rules(values):
+                continue
+            if rule["verbs"] == ["get", "patch"]:
+                # Written are exactly the one Secret and the two configurations, by name, and only if Pinseal keeps them.
+                expect(is_self_managed, f"{text}: not asked for")
+                configurations = {f"{item['kind'].lower()}s": item["metadata"]["name"] for item in
+                                  rendered.all("MutatingWebhookConfiguration") + rendered.all("ValidatingWebhookConfiguration")}
+                names = configurations if kind == "ClusterRole" else {"secrets": rendered.one("Secret")["metadata"]["name"]}
+                (resource,) = rule["resources"]
+                expect(rule.get("resourceNames") == [names.get(resource)], f"{text}: not the objects that are kept")
+                expect(rule["apiGroups"] == ["admissionregistration.k8s.io" if kind == "ClusterRole" else ""], f"{text}: group")
+                expect(kind == "ClusterRole" or namespace == NAMESPACE, f"{text}: another namespace")
                 continue
             if kind == "ClusterRole" and rule["apiGroups"] != [""]:
                 expect(rule in EVENT_RULES, f"{text}: no rule that serves Events")
@@ -196,12 +208,14 @@ def check_pod(where, rendered, version, options):
         expect(not any(port.get("hostPort") for port in container["ports"]), f"{where}: host port")
         volumes, mounts = {v["name"] for v in pod["volumes"]}, container["volumeMounts"]
         expect(volumes == {m["name"] for m in mounts}, f"{where}: volumes and mounts differ")
-        expect(all((m.get("readOnly") or m["name"] == "tuf") and "subPath" not in m for m in mounts),
+        expect(all((m.get("readOnly") or m["name"] in ("tuf", "keys")) and "subPath" not in m for m in mounts),
                f"{where}: a mount is writable or a subPath")
         for argument in container["args"][1:]:
             option = re.fullmatch(r"--([a-z-]+)(=.+)?", argument)
             expect(option and option[1] in options and bool(option[2]) != (option[1] in FLAGS), f"{where}: pinseal serve has no option {argument}")
     expect(all(set(v) - {"name"} <= {"secret", "configMap", "emptyDir"} for v in pod["volumes"]), f"{where}: kinds of volumes")
+    for volume in pod["volumes"]:
+        expect(volume["name"] != "keys" or volume["emptyDir"]["medium"] == "Memory", f"{where}: keys on disk")
     container = pod["containers"][0]
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
     arguments = dict(a[2:].split("=", 1) for a in container["args"][1:] if "=" in a)
@@ -261,6 +275,14 @@ def check_webhooks(where, rendered, version, values):
         expect(webhook["rules"] == [{"apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"],
                                      "resources": ["statefulsets"], "scope": "Namespaced"}], f"{where}: {kind}: rules")
         (hook,) = [item for item in rendered.hooks() if item["kind"] == kind]
+        if values["certificates"]["mode"] == "selfManaged":
+            argument = f"--webhook-configuration={path[1:].removesuffix('e')}ing/{configuration['metadata']['name']}"
+            arguments = rendered.one("Deployment")["spec"]["template"]["spec"]["containers"][0]["args"]
+            expect(argument in arguments, f"{where}: {kind}: nobody writes its caBundle")
+            expect(f"--tls-dns-name={service['metadata']['name']}.{NAMESPACE}.svc" in arguments, f"{where}: the certificate's name")
+            expect(f"--tls-secret={NAMESPACE}/{rendered.one('Secret')['metadata']['name']}" in arguments, f"{where}: its Secret")
+            expect(not configuration["metadata"].get("annotations", {}).keys() & {"cert-manager.io/inject-ca-from"},
+                   f"{where}: {kind}: caBundle has two writers")
         expect(hook["metadata"]["name"] == configuration["metadata"]["name"] and hook["webhooks"] == []
                and hook["metadata"]["annotations"] == {
                    "helm.sh/hook": "pre-delete",
@@ -268,11 +290,16 @@ def check_webhooks(where, rendered, version, values):
                    "helm.sh/hook-weight": "1" if kind.startswith("Mutating") else "0",
                    "helm.sh/hook-delete-policy": "before-hook-creation,hook-succeeded,hook-failed",
                }, f"{where}: {kind}: uninstalling would leave it before the pods' place")
-    expect(len(rendered.hooks()) == 2, f"{where}: other hooks")
+    kinds = sorted(item["kind"] for item in rendered.hooks() if item["metadata"]["annotations"]["helm.sh/hook"] != "test")
+    expect(kinds == ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"], f"{where}: other hooks")
     expect(len(bundles) == 1, f"{where}: the two webhooks trust different authorities")
     mode, secret = values["certificates"]["mode"], rendered.one("Secret")
     if mode == "generate":
         expect(bundles == {secret["data"]["ca.crt"]}, f"{where}: the webhooks do not trust the Secret's authority")
+    elif mode == "selfManaged":
+        expect(bundles == {None}, f"{where}: caBundle has two writers")
+        expect("data" not in secret and "stringData" not in secret and secret["type"] == "Opaque",
+               f"{where}: an upgrade would overwrite the Secret")
     else:
         expect(secret is None, f"{where}: a Secret although certificates.mode is {mode}")
     if mode == "certManager":
@@ -284,6 +311,49 @@ def check_webhooks(where, rendered, version, values):
         namespace, name = annotation["cert-manager.io/inject-ca-from"].split("/")
         expect(namespace == NAMESPACE and name in [c["metadata"]["name"] for c in rendered.all("Certificate")],
                f"{where}: the authority of another Certificate would be trusted")
+
+
+def check_test(where, rendered, values):
+    """The Pod of helm test."""
+    tests = [item for item in rendered.hooks() if item["metadata"]["annotations"]["helm.sh/hook"] == "test"]
+    pods = [item for item in tests if item["kind"] == "Pod"]
+    wanted = values["tests"]["enabled"] and not values["webhook"]["clientCA"]["configMap"]
+    expect(len(pods) == wanted and bool(tests) == wanted, f"{where}: test: {len(pods)} Pods")
+    for pod in pods:
+        spec, service = pod["spec"], rendered.one("Service")
+        selector = service["spec"]["selector"]
+        expect(not selector.items() <= pod["metadata"]["labels"].items(), f"{where}: test: the Service would send to it")
+        expect(spec["automountServiceAccountToken"] is False and spec["restartPolicy"] == "Never", f"{where}: test: Pod")
+        expect(spec["securityContext"]["runAsNonRoot"] and spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"},
+               f"{where}: test: security")
+        (container,) = spec["containers"]
+        security = container["securityContext"]
+        expect(security["allowPrivilegeEscalation"] is False and security["capabilities"] == {"drop": ["ALL"]}
+               and security["readOnlyRootFilesystem"] is True, f"{where}: test: security of the container")
+        expect(container["image"] == rendered.one("Deployment")["spec"]["template"]["spec"]["containers"][0]["image"],
+               f"{where}: test: another image")
+        expect(container["args"][0] == "check", f"{where}: test: another command")
+        options = dict(argument[2:].split("=", 1) for argument in container["args"][1:])
+        known = re.findall(r"var (\w+)", re.sub(r"func .*", "", program_text("pinseal/Check.swift").split("func validate")[0]))
+        spelt = {re.sub(r"(?<=[a-z])([A-Z]+)", r"-\1", name).lower() for name in known}
+        expect(set(options) <= spelt, f"{where}: test: pinseal check has no option {set(options) - spelt}")
+        host = f"{service['metadata']['name']}.{NAMESPACE}.svc"
+        ports = {port["name"]: port["port"] for port in service["spec"]["ports"]}
+        expect(options["url"] == f"https://{host}:{ports['webhook']}" and options["ops-url"] == f"http://{host}:{ports['ops']}",
+               f"{where}: test: asks elsewhere")
+        (volume,) = spec["volumes"]
+        if "secret" in volume:
+            expect([item["key"] for item in volume["secret"]["items"]] == ["ca.crt"], f"{where}: test: sees more than the authority")
+            mounted = [v["secret"]["secretName"] for v in rendered.one("Deployment")["spec"]["template"]["spec"]["volumes"]
+                       if v["name"] == "tls"] or [rendered.one("Secret")["metadata"]["name"]]
+            expect([volume["secret"]["secretName"]] == mounted, f"{where}: test: another Secret")
+        else:
+            (held,) = [item for item in tests if item["kind"] == "ConfigMap"]
+            expect(held["data"]["ca.crt"] == values["certificates"]["existingSecret"]["caBundle"], f"{where}: test: authority")
+        for policy in rendered.all("NetworkPolicy"):
+            expect(any(rule.get("from") == [{"podSelector": {"matchLabels": {
+                "app.kubernetes.io/name": "pinseal-test", "app.kubernetes.io/instance": NAME}}}]
+                for rule in policy["spec"]["ingress"]), f"{where}: test: the network policy keeps it out")
 
 
 def program_text(*paths):
@@ -389,7 +459,8 @@ def check_options(options):
     schema = json.loads((CHART / "values.schema.json").read_text())["properties"]["config"]["properties"]
     by_chart = {"listen", "tls-cert", "tls-key", "client-ca", "ops-listen", "cluster", "registry-ca", "docker-config",
                 "drain-timeout", "trusted-root", "public-good-beside", "tuf-refresh", "tuf-mirror", "tuf-cache",
-                "rekor-lookup", "events", "degraded-condition", "degraded-owner"}
+                "rekor-lookup", "events", "degraded-condition", "degraded-owner", "self-managed-tls", "tls-secret",
+                "tls-dns-name", "webhook-configuration"}
     never = {"allow-insecure-kubeconfig"}  # There is no kubeconfig in a pod.
     wanted = options - by_chart - never
     expect(wanted == set(schema), "config in values.schema.json and the options of pinseal serve differ: "
@@ -503,7 +574,7 @@ def documented_values():
     """Rows of the README's table: every value with the comment above it and its default."""
     text = (CHART / "values.yaml").read_text()
     lines = text.splitlines()
-    templates = "".join(path.read_text() for path in (CHART / "templates").iterdir())
+    templates = "".join(path.read_text() for path in (CHART / "templates").rglob("*") if path.is_file())
     rows = []
 
     def comment(line):
@@ -590,6 +661,7 @@ def main():
                     check_rbac(where, rendered, merged)
                     check_pod(where, rendered, version, options)
                     check_webhooks(where, rendered, version, merged)
+                    check_test(where, rendered, merged)
                     check_metrics(where, rendered, known)
         check_generated_certificate(chart)
         check_refusals(chart)

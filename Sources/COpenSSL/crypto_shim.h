@@ -55,6 +55,36 @@ static inline int pinseal_add_name(GENERAL_NAMES *names, int type, const unsigne
   return 1;
 }
 
+/// Appends a subtree with a name of this type to `*trees`; 1 on success.
+static inline int pinseal_add_subtree(STACK_OF(GENERAL_SUBTREE) **trees, int type, const unsigned char *bytes,
+                                      int count) {
+  if (*trees == NULL && (*trees = sk_GENERAL_SUBTREE_new_null()) == NULL) return 0;
+  ASN1_STRING *text = type == GEN_IPADD ? ASN1_OCTET_STRING_new() : ASN1_IA5STRING_new();
+  GENERAL_SUBTREE *tree = GENERAL_SUBTREE_new();
+  if (text == NULL || tree == NULL || ASN1_STRING_set(text, bytes, count) != 1) {
+    ASN1_STRING_free(text);
+    GENERAL_SUBTREE_free(tree);
+    return 0;
+  }
+  GENERAL_NAME_set0_value(tree->base, type, text);
+  if (sk_GENERAL_SUBTREE_push(*trees, tree) <= 0) {
+    GENERAL_SUBTREE_free(tree);
+    return 0;
+  }
+  return 1;
+}
+
+static inline int pinseal_permit_name(NAME_CONSTRAINTS *names, const unsigned char *bytes, int count) {
+  return pinseal_add_subtree(&names->permittedSubtrees, GEN_DNS, bytes, count);
+}
+
+/// Excludes every IPv4 and IPv6 address (RFC 5280 section 4.2.1.10: address and mask, all zero).
+static inline int pinseal_exclude_addresses(NAME_CONSTRAINTS *names) {
+  static const unsigned char zeros[32];
+  return pinseal_add_subtree(&names->excludedSubtrees, GEN_IPADD, zeros, 8) &&
+         pinseal_add_subtree(&names->excludedSubtrees, GEN_IPADD, zeros, 32);
+}
+
 /// Adds an extension written in OpenSSL's configuration language. `value` must be a constant: the language has includes.
 static inline int pinseal_add_extension(X509 *certificate, X509 *issuer, int nid, const char *value) {
   X509V3_CTX context;

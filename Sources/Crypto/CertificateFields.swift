@@ -15,6 +15,7 @@ struct CertificateFields: Sendable {
     static let subjectAlternativeName = "2.5.29.17"
     static let basicConstraints = "2.5.29.19"
     static let extendedKeyUsage = "2.5.29.37"
+    static let serverAuthentication = "1.3.6.1.5.5.7.3.1"
     static let codeSigning = "1.3.6.1.5.5.7.3.3"
     static let timeStamping = "1.3.6.1.5.5.7.3.8"
     static let anyExtendedKeyUsage = "2.5.29.37.0"

@@ -11,11 +11,14 @@ public enum CertificatePath {
     case codeSigning = "code signing"
     /// Extended key usage timeStamping, critical and alone (RFC 3161 §2.3).
     case timeStamping = "time stamping"
+    /// Extended key usage serverAuth, perhaps among others. Names are the caller's to compare.
+    case serverAuthentication = "server authentication"
 
     fileprivate var identifier: String {
       switch self {
       case .codeSigning: CertificateFields.Identifier.codeSigning
       case .timeStamping: CertificateFields.Identifier.timeStamping
+      case .serverAuthentication: CertificateFields.Identifier.serverAuthentication
       }
     }
   }
@@ -89,7 +92,7 @@ public enum CertificatePath {
     }
     let key = leaf.fields.keyUsage
     switch purpose {
-    case .codeSigning:
+    case .codeSigning, .serverAuthentication:
       guard key?.digitalSignature ?? true else {
         throw CertificateError(.purpose, "the certificate \(leaf) has a key usage without digital signatures")
       }

@@ -37,8 +37,8 @@ public final class HTTPClient: HTTPExchanging {
     /// The `User-Agent` field.
     public var userAgent: String = "pinseal"
 
-    /// `HOST:PORT:ADDRESS` in place of what the resolver says; for tests.
-    var pinnedNames: [String] = []
+    /// `HOST:PORT:ADDRESS` in place of what the resolver says; the address in numbers.
+    public var pinnedNames: [String] = []
 
     /// The defaults.
     public init() {}

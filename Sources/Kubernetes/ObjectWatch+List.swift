@@ -58,7 +58,9 @@ extension ObjectWatch {
         size = min(limits.pageObjects, size * 2)
         return (page, response.body.count)
       } catch {
-        guard (error as? JSONError)?.code == .limitExceeded, size > 1 else { throw WatchFailure(error: unusable(error)) }
+        guard (error as? JSONError)?.code == .limitExceeded, size > 1 else {
+          throw WatchFailure(error: unusable(error))
+        }
         size = max(1, size / 10)
       }
     }

@@ -119,9 +119,13 @@ public final class ClusterPolicySource: PolicySource {
   private func knownPolicy(_ draft: PolicyDraft, of namespace: Namespace) -> NamespacePolicy? {
     var annotation = PolicyAnnotation.publicKey
     do {
-      guard let publicKey = try cluster.knownMaterial(at: draft.keySource, namespace: namespace.name) else { return nil }
+      guard let publicKey = try cluster.knownMaterial(at: draft.keySource, namespace: namespace.name) else {
+        return nil
+      }
       annotation = .logKey
-      guard let logKey = try cluster.knownMaterial(at: draft.logKeySource, namespace: namespace.name) else { return nil }
+      guard let logKey = try cluster.knownMaterial(at: draft.logKeySource, namespace: namespace.name) else {
+        return nil
+      }
       return try resolve(draft, of: namespace, publicKey, logKey)
     } catch {
       return Self.failed(error, annotation, draft)

@@ -14,12 +14,14 @@ public final class OperationsHandler: RequestHandler {
   private let trust: any TrustSource
   private let events: EventRecorder?
   private let degraded: DegradedReporter?
+  private let certificates: (@Sendable () -> CertificateStatus?)?
   private let webhook: @Sendable () -> Server.Statistics?
   private let isDraining = Atomic(false)
 
   init(
     metrics: WebhookMetrics, verifier: ImageVerifier, cluster: any Cluster, trust: any TrustSource,
     events: EventRecorder?, degraded: DegradedReporter?,
+    certificates: (@Sendable () -> CertificateStatus?)? = nil,
     webhook: @escaping @Sendable () -> Server.Statistics?
   ) {
     self.metrics = metrics
@@ -28,6 +30,7 @@ public final class OperationsHandler: RequestHandler {
     self.trust = trust
     self.events = events
     self.degraded = degraded
+    self.certificates = certificates
     self.webhook = webhook
   }
 
@@ -58,7 +61,8 @@ public final class OperationsHandler: RequestHandler {
           status: 200, headers: [("content-type", PrometheusRegistry.contentType)],
           body: metrics.exposition(
             server: webhook(), verifier: verifier.statistics, trust: trust.status(at: WallClock.seconds),
-            cluster: cluster.status(), events: events?.statistics, degraded: degraded?.statistics)))
+            cluster: cluster.status(), events: events?.statistics, degraded: degraded?.statistics,
+            certificates: certificates?())))
     }
   }
 

@@ -23,6 +23,7 @@ struct WebhookMetrics: Sendable {
   private let degraded: DegradedMetrics
   private let openConnections: Gauge
   private let certificateExpiry: Gauge
+  private let certificates: CertificateMetrics
   private let handshakeFailures: Delta
   private let reloads: Delta
 
@@ -53,6 +54,11 @@ struct WebhookMetrics: Sendable {
       "Writes of the condition Degraded: written, or why not (conflict, forbidden, unavailable, gone, invalid).",
     "pinseal_open_connections": "Connections of the webhook port.",
     "pinseal_certificate_not_after_seconds": "When the serving certificate expires, in seconds since 1970.",
+    "pinseal_certificate_authority_not_after_seconds":
+      "When the self-managed authority that signs expires, in seconds since 1970.",
+    "pinseal_certificate_last_pass_seconds":
+      "When self-managed certificates and webhook configurations were last found or made right, in seconds since 1970.",
+    "pinseal_certificate_failed_passes_total": "Times that self-managed certificates could not be looked after.",
     "pinseal_tls_handshake_failures_total": "TLS handshakes that failed.",
     "pinseal_certificate_reloads_total": "Times that a changed certificate was taken.",
   ]
@@ -107,6 +113,7 @@ struct WebhookMetrics: Sendable {
     }
     openConnections = Gauge(label: "pinseal_open_connections", factory: registry)
     certificateExpiry = Gauge(label: "pinseal_certificate_not_after_seconds", factory: registry)
+    certificates = CertificateMetrics(registry)
     handshakeFailures = Delta(counter("pinseal_tls_handshake_failures_total"))
     reloads = Delta(counter("pinseal_certificate_reloads_total"))
   }
@@ -128,13 +135,15 @@ struct WebhookMetrics: Sendable {
   /// The text of `/metrics`, with what others count brought up to date.
   func exposition(
     server: Server.Statistics?, verifier: ImageVerifier.Statistics, trust: TrustStatus,
-    cluster: ClusterStatus, events: EventRecorder.Statistics? = nil, degraded: DegradedKeeper.Statistics? = nil
+    cluster: ClusterStatus, events: EventRecorder.Statistics? = nil, degraded: DegradedKeeper.Statistics? = nil,
+    certificates: CertificateStatus? = nil
   ) -> [UInt8] {
     let source = [("source", trust.source)]
     Gauge(label: "pinseal_trust_root_age_seconds", dimensions: source, factory: registry).record(trust.age ?? 0)
     Gauge(label: "pinseal_trust_root_expires_seconds", dimensions: source, factory: registry)
       .record(trust.expiresAt ?? 0)
     for status in cluster.watches { watches[status.name]?.update(status) }
+    if let certificates { self.certificates.update(certificates) }
     cache.hits.update(to: verifier.hits)
     cache.misses.update(to: verifier.misses)
     cache.joined.update(to: verifier.joined)
@@ -184,6 +193,25 @@ private struct WatchMetrics: Sendable {
     age.record(Double(watches.age?.milliseconds ?? 0) / 1000)
     objects.record(watches.objects)
     restarts.update(to: watches.breaks)
+  }
+}
+
+/// Shown only where certificates are self-managed.
+private struct CertificateMetrics: Sendable {
+  private let registry: PrometheusRegistry
+  private let failures = Locked<Delta?>(nil)
+
+  init(_ registry: PrometheusRegistry) { self.registry = registry }
+
+  func update(_ status: CertificateStatus) {
+    Gauge(label: "pinseal_certificate_authority_not_after_seconds", factory: registry).record(status.authorityNotAfter)
+    Gauge(label: "pinseal_certificate_last_pass_seconds", factory: registry).record(status.lastPass)
+    let delta = failures.withLock { failures in
+      let delta = failures ?? Delta(Counter(label: "pinseal_certificate_failed_passes_total", factory: registry))
+      failures = delta
+      return delta
+    }
+    delta.update(to: status.failures)
   }
 }
 

@@ -36,6 +36,8 @@ public struct WebhookConfiguration: Sendable {
   public var degraded: DegradedReporter?
   /// Who else is told of decisions.
   public var observers: [any AdmissionObserver] = []
+  /// What is known about self-managed certificates, asked at every scrape; nil if there are none.
+  public var certificateStatus: (@Sendable () -> CertificateStatus?)?
   /// How long keys in Secrets and ConfigMaps are taken for known.
   public var keyLifetime: Duration = .seconds(1)
   /// Event loops of the webhook; one a core if nil.
@@ -81,6 +83,7 @@ public final class WebhookService: Service {
     let webhook = Locked<Server?>(nil)
     let handler = OperationsHandler(
       metrics: metrics, verifier: verifier, cluster: cluster, trust: trust, events: events, degraded: degraded,
+      certificates: configuration.certificateStatus,
       webhook: { webhook.withLock { $0 }?.statistics })
     let operations = try Server.start(
       address: configuration.operationsListen, tls: nil, limits: configuration.serverLimits, loops: 1, handler: handler,

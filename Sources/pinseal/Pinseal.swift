@@ -10,5 +10,5 @@ struct Pinseal: AsyncParsableCommand {
       PINSEAL_LOG_LEVEL), then from the file named by --config.
       """,
     version: "0.1.0",
-    subcommands: [Serve.self, Demo.self, Verify.self, VerifyBundle.self])
+    subcommands: [Serve.self, Demo.self, Verify.self, VerifyBundle.self, Certs.self, Check.self])
 }

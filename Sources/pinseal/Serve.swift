@@ -66,6 +66,8 @@ struct Serve: AsyncParsableCommand {
   @Option(help: "trace, debug, info, notice, warning, error or critical. (default: info)")
   var logLevel: String?
 
+  @OptionGroup(title: "Self-managed certificates") var certificates: CertificateOptions
+
   @OptionGroup(title: "Trust") var trust: TrustOptions
 
   @OptionGroup(title: "Degraded") var degraded: DegradedOptions
@@ -82,7 +84,7 @@ struct Serve: AsyncParsableCommand {
       "listen", "tls-cert", "tls-key", "client-ca", "ops-listen", "cluster", "allow-insecure-kubeconfig",
       "insecure-registry", "registry-ca", "docker-config", "default-verification", "events",
       "log-format", "log-level",
-    ] + TrustOptions.names + DegradedOptions.names + Bounds.names)
+    ] + CertificateOptions.names + TrustOptions.names + DegradedOptions.names + Bounds.names)
 
   func run() async throws {
     let settings = try Settings(configurationFile: config, known: Self.optionNames)
@@ -104,13 +106,17 @@ struct Serve: AsyncParsableCommand {
   }
 
   private func makeServices(_ settings: Settings, logger: Logger) async throws -> [any Service] {
-    var configuration = WebhookConfiguration(
-      listen: settings.value("listen", flag: listen) ?? "0.0.0.0:8443",
-      tls: TLSConfiguration(
+    let selfManaged = try await selfManagedCertificates(settings, logger: logger)
+    var tls =
+      try selfManaged?.tls
+      ?? TLSConfiguration(
         certificateFile: try settings.required("tls-cert", flag: tlsCert),
-        keyFile: try settings.required("tls-key", flag: tlsKey),
-        clientAuthoritiesFile: settings.value("client-ca", flag: clientCA)),
+        keyFile: try settings.required("tls-key", flag: tlsKey))
+    tls.clientAuthoritiesFile = settings.value("client-ca", flag: clientCA)
+    var configuration = WebhookConfiguration(
+      listen: settings.value("listen", flag: listen) ?? "0.0.0.0:8443", tls: tls,
       operationsListen: settings.value("ops-listen", flag: opsListen) ?? "0.0.0.0:8081")
+    if let selfManaged { configuration.certificateStatus = { selfManaged.keeper.status } }
     configuration.enabledByDefault =
       try settings.choice("default-verification", flag: defaultVerification, default: Default.disabled) == .enabled
     if let path = settings.value("docker-config", flag: dockerConfig) {
@@ -131,6 +137,7 @@ struct Serve: AsyncParsableCommand {
       configuration.logLookup = RekorLookup(http: client)
     }
     var services: [any Service] = [ClusterService(cluster), keeper]
+    if let selfManaged { services.append(selfManaged) }
     // Services end in reverse order: what the webhook says last is still written.
     if try settings.choice("events", flag: events, default: Default.enabled) == .enabled,
       let cluster = cluster as? APICluster
@@ -146,6 +153,21 @@ struct Serve: AsyncParsableCommand {
     }
     services.append(try WebhookService(configuration, cluster: cluster, registry: registry, logger: logger))
     return services
+  }
+
+  private func selfManagedCertificates(
+    _ settings: Settings, logger: Logger
+  ) async throws -> SelfManagedCertificates? {
+    guard tlsCert == nil && tlsKey == nil || !certificates.selfManagedTLS else {
+      throw ValidationError("--tls-cert and --tls-key are not used with --self-managed-tls")
+    }
+    return try await certificates.open(
+      settings,
+      objects: {
+        try CertificateOptions.objects(
+          cluster: settings.value("cluster", flag: cluster) ?? "in-cluster",
+          allowsInsecure: allowInsecureKubeconfig || settings.value("allow-insecure-kubeconfig", flag: nil) == "true")
+      }, logger: logger)
   }
 
   private func openCluster(_ settings: Settings) throws -> any Cluster {

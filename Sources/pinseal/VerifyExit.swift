@@ -1,7 +1,7 @@
 import ArgumentParser
 import Primitives
 
-/// How the commands that judge signatures end.
+/// How the commands that judge, and those about certificates, end.
 enum VerifyExit {
   /// Verified, and nothing else ends so.
   static let verified: Int32 = 0
@@ -14,7 +14,7 @@ enum VerifyExit {
   static func status(of error: any Error, parsed status: Int32, arguments: [String]) -> Int32 {
     guard status != 0, !(error is ExitCode) else { return status }
     // Options go behind the command's name, so the first argument is it.
-    return arguments.first == "verify" || arguments.first == "verify-bundle" ? undecided : status
+    return ["verify", "verify-bundle", "certs", "check"].contains(arguments.first) ? undecided : status
   }
 }
 

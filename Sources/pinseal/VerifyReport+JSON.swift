@@ -153,7 +153,7 @@ extension VerifyReport {
 
 extension JSONWriter {
   /// A member that may be null.
-  fileprivate mutating func optional(_ name: String, _ value: String?) {
+  mutating func optional(_ name: String, _ value: String?) {
     self.name(name)
     if let value { string(value) } else { null() }
   }

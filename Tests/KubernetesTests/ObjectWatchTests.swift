@@ -197,7 +197,8 @@ import Testing
       "Retry-After is waited for, within reason",
       [
         .list(429, "", ["Retry-After": "7"]), page([]), .watch([], status: 429, headers: ["retry-after": "9"]),
-        .watch([], status: 503, headers: ["retry-after": "86400"]), .watch([], status: 429, headers: ["retry-after": "x"]),
+        .watch([], status: 503, headers: ["retry-after": "86400"]),
+        .watch([], status: 429, headers: ["retry-after": "x"]),
       ], queries: [list, list, watch(10), watch(10), watch(10), watch(10)], changes: ["listed "],
       sleeps: [7000, 9000, 60000, 2000], breaks: 4),
     Case(
@@ -229,7 +230,8 @@ import Testing
       queries: [list, list + "&continue=n", list], changes: [], sleeps: [250], breaks: 1
     ) { $0.listBytes = 150 },
     Case(
-      "a list of another kind is none", [.list(200, #"{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"1"}}"#)],
+      "a list of another kind is none",
+      [.list(200, #"{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"1"}}"#)],
       queries: [list, list], changes: [], sleeps: [250], breaks: 1),
     Case(
       "a listed object that cannot be read is left out", [page([("a", 1), ("not a name", 2), ("b", 3)])],
@@ -238,10 +240,12 @@ import Testing
     unusable("a member twice", #"{"type":"ADDED","type":"ADDED","object":\#(object("x", 11))}"#),
     unusable("another kind", #"{"type":"ADDED","object":\#(object("x", 11, kind: "Pod"))}"#),
     unusable("an unknown type", #"{"type":"RENAMED","object":\#(object("x", 11))}"#),
-    unusable("no version", #"{"type":"ADDED","object":{"kind":"Namespace","apiVersion":"v1","metadata":{"name":"x"}}}"#),
+    unusable(
+      "no version", #"{"type":"ADDED","object":{"kind":"Namespace","apiVersion":"v1","metadata":{"name":"x"}}}"#),
     unusable(
       "a version that does not print",
-      #"{"type":"ADDED","object":{"kind":"Namespace","apiVersion":"v1","metadata":{"name":"x","resourceVersion":"1\n"}}}"#),
+      #"{"type":"ADDED","object":{"kind":"Namespace","apiVersion":"v1","metadata":{"name":"x","resourceVersion":"1\n"}}}"#
+    ),
     unusable("no name", #"{"type":"ADDED","object":\#(object("../x", 11))}"#),
     unusable("too long", #"{"type":"ADDED","object":\#(object(String(repeating: "x", count: 200), 11))}"#) {
       $0.lineBytes = 200

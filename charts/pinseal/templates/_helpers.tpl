@@ -49,6 +49,9 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- define "pinseal.certificateSecretName" -}}
 {{- if eq .Values.certificates.mode "existingSecret" -}}
 {{- .Values.certificates.existingSecret.name -}}
+{{- else if eq .Values.certificates.mode "selfManaged" -}}
+{{- /* Another name than that of the other modes: a Secret's type cannot be changed. */ -}}
+{{- printf "%s-certificates" (include "pinseal.fullname" .) -}}
 {{- else -}}
 {{- printf "%s-tls" (include "pinseal.fullname" .) -}}
 {{- end -}}
@@ -88,7 +91,7 @@ while its serial is the value's. It is made once a render: the Secret and both w
 {{- .Values._certificate | toYaml -}}
 {{- end -}}
 
-{{/* caBundle has exactly one writer: this chart, or (line absent) cert-manager or whoever made the Secret. */}}
+{{/* caBundle has exactly one writer: this chart, or (line absent) cert-manager, the pods or whoever made the Secret. */}}
 {{- define "pinseal.caBundle" -}}
 {{- if eq .Values.certificates.mode "generate" -}}
 caBundle: {{ index (include "pinseal.generatedCertificate" . | fromYaml) "ca.crt" }}
@@ -153,6 +156,16 @@ matchConditions:
   {{- toYaml .Values.webhook.matchConditions | nindent 2 }}
 {{- end }}
 {{- end -}}
+{{- end -}}
+
+{{/* Labels by which the test Pod is known; the Service must not take it for one of its own. */}}
+{{- define "pinseal.testLabels" -}}
+app.kubernetes.io/name: {{ include "pinseal.name" . }}-test
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "pinseal.hasTest" -}}
+{{- if and .Values.tests.enabled (not .Values.webhook.clientCA.configMap) -}}yes{{- end -}}
 {{- end -}}
 
 {{/* An object without webhooks that takes the place of the real one when the release goes: see pre-delete.yaml. */}}
