@@ -64,6 +64,25 @@ private let basicHeader = "Basic " + Base64.encode(Array("user:pass:word".utf8))
     #expect(network.requests.map(\.authorization) == [nil, basicHeader, "Bearer abc"])
   }
 
+  @Test func `a token had for credentials that have changed is not shown again`() async throws {
+    let network = tokenRegistry()
+    let credentials = try basic()
+    let client = client(network)
+    func fetches(_ version: String?) async throws -> [String?] {
+      credentials.changed.withLock { $0 = version }
+      let before = network.requests.count
+      try await fetch(client, credentials)
+      return network.requests[before...].map(\.authorization)
+    }
+    #expect(try await fetches("1") == [nil, basicHeader, "Bearer abc"])
+    #expect(try await fetches("1") == ["Bearer abc"])
+    #expect(try await fetches("2") == [nil, basicHeader, "Bearer abc"])
+    #expect(try await fetches("2") == ["Bearer abc"])
+    #expect(try await fetches(nil) == ["Bearer abc"], "nobody can say that they changed")
+    #expect(try await fetches("1") == [nil, basicHeader, "Bearer abc"])
+    #expect(credentials.timesAsked == 3)
+  }
+
   @Test func `an identity token is exchanged by POST`() async throws {
     let network = tokenRegistry(token: #"{"access_token":"abc"}"#)
     let credentials = try FakeCredentials(

@@ -67,6 +67,8 @@ final class FakeCredentials: CredentialsProviding {
   private let sources: [RegistryCredentials]
   private let notes: [String]
   private let count = Locked(0)
+  /// As their version; nil is one that cannot be told.
+  let changed = Locked<String?>("1")
 
   init(scope: String = "ns", notes: [String] = [], _ sources: [RegistryCredentials] = []) {
     self.scope = scope
@@ -84,6 +86,8 @@ final class FakeCredentials: CredentialsProviding {
     count.withLock { $0 += 1 }
     return (sources, notes)
   }
+
+  func version() async -> String? { changed.withLock { $0 } }
 
   var timesAsked: Int { count.withLock { $0 } }
 }

@@ -101,6 +101,76 @@ import Testing
     #expect(keys(await source.policy(ofNamespace: "shop", deadline: .after(.seconds(1)))) == [other])
   }
 
+  @Test(arguments: ["secret", "configmap"])
+  func `a key in a watched object is known without waiting, and changes with it`(scheme: String) {
+    let cluster = FakeCluster([namespace(["image-verification": "enabled", "public-key": "\(scheme)://keys/a"])])
+    cluster.state.withLock { $0.isWatched = true }
+    func put(_ text: String?, version: String) {
+      cluster.state.withLock {
+        $0.secrets["shop/keys"] = text.map {
+          Secret(namespace: "shop", name: "keys", type: "Opaque", data: ["a": Array($0.utf8)], resourceVersion: version)
+        }
+        $0.configMaps["shop/keys"] = text.map {
+          ConfigMap(namespace: "shop", name: "keys", data: ["a": $0], resourceVersion: version)
+        }
+      }
+    }
+    let source = ClusterPolicySource(cluster: cluster, enabledByDefault: false, keyLifetime: .seconds(3600))
+    func known() -> NamespacePolicy? { source.knownPolicy(ofNamespace: "shop") }
+    guard case .invalid(let message, _)? = known() else {
+      Issue.record("a key that is known to be absent is no policy")
+      return
+    }
+    #expect(message.contains("was not found"))
+    put(key.pem, version: "1")
+    #expect(keys(known()) == [key])
+    guard case .enabled(let one)? = known(), case .enabled(let two)? = known() else { return }
+    #expect(one.keys[0] === two.keys[0], "parsed once")
+    put(other.pem, version: "2")
+    #expect(keys(known()) == [other])
+    put(nil, version: "3")
+    guard case .invalid? = known() else {
+      Issue.record("a deleted key still counts")
+      return
+    }
+    #expect(cluster.asked.isEmpty)
+  }
+
+  @Test func `without a version an object says nothing about being the same`() {
+    let cluster = FakeCluster(
+      [namespace(["image-verification": "enabled", "public-key": "configmap://keys/a"])],
+      configMaps: [ConfigMap(namespace: "shop", name: "keys", data: ["a": key.pem])])
+    cluster.state.withLock { $0.isWatched = true }
+    let source = ClusterPolicySource(cluster: cluster, enabledByDefault: false)
+    #expect(keys(source.knownPolicy(ofNamespace: "shop")) == [key])
+    cluster.state.withLock {
+      $0.configMaps["shop/keys"] = ConfigMap(namespace: "shop", name: "keys", data: ["a": other.pem])
+    }
+    #expect(keys(source.knownPolicy(ofNamespace: "shop")) == [other])
+  }
+
+  @Test func `what credentials give changes with the Secrets that they are in`() async {
+    let cluster = FakeCluster()
+    func put(_ version: String) {
+      cluster.state.withLock {
+        $0.secrets["shop/s"] = Secret(
+          namespace: "shop", name: "s", type: "Opaque", data: [:], resourceVersion: version)
+      }
+    }
+    let source = ClusterPolicySource(cluster: cluster, enabledByDefault: false)
+    let handle = source.credentials(namespace: "shop", policySecrets: ["s"], templateSecrets: [])
+    let absent = await handle.version()
+    put("1")
+    let first = await handle.version()
+    #expect(first != nil && first != absent)
+    #expect(await handle.version() == first)
+    put("2")
+    #expect(await handle.version() != first)
+    cluster.state.withLock { $0.failure = ClusterError(.unavailable, "away") }
+    #expect(await handle.version() == nil, "who cannot be asked says nothing")
+    #expect(source.credentials(namespace: "shop", policySecrets: [], templateSecrets: []).scope.isEmpty)
+  }
+
   @Test(arguments: [
     ("secret://absent/a", "Secret absent was not found"),
     ("secret://keys/absent", "Secret keys has no key absent, only: a, binary"),

@@ -9,6 +9,9 @@ final class FakeCluster: Cluster {
     var configMaps: [String: ConfigMap] = [:]
     var failure: ClusterError?
     var isWarm = true
+    /// Whether Secrets and ConfigMaps are known without asking.
+    var isWatched = false
+    var status = ClusterStatus()
     var asked: [String] = []
   }
 
@@ -29,6 +32,24 @@ final class FakeCluster: Cluster {
   func knownNamespace(_ name: String) -> Namespace? {
     state.withLock { $0.isWarm && $0.failure == nil ? $0.namespaces[name] : nil }
   }
+
+  func knownSecret(_ name: String, namespace: String) throws(ClusterError) -> Secret? {
+    guard state.withLock({ $0.isWatched }) else { return nil }
+    guard let secret = state.withLock({ $0.secrets["\(namespace)/\(name)"] }) else {
+      throw ClusterError(.notFound, "Secret \(name) was not found")
+    }
+    return secret
+  }
+
+  func knownConfigMap(_ name: String, namespace: String) throws(ClusterError) -> ConfigMap? {
+    guard state.withLock({ $0.isWatched }) else { return nil }
+    guard let map = state.withLock({ $0.configMaps["\(namespace)/\(name)"] }) else {
+      throw ClusterError(.notFound, "ConfigMap \(name) was not found")
+    }
+    return map
+  }
+
+  func status() -> ClusterStatus { state.withLock { $0.status } }
 
   func namespace(_ name: String, deadline: Deadline) async throws(ClusterError) -> Namespace {
     try find("namespace \(name)") { $0.namespaces[name] }

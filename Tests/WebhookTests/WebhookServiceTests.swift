@@ -53,7 +53,7 @@ import Verification
     http.onlyAuthorities = Array(authority.certificatePEM.utf8)
     http.usesProxyEnvironment = false
     do {
-      try await body(Webhook(service: service, client: try HTTPClient(http)))
+      try await body(Webhook(service: service, cluster: cluster, client: try HTTPClient(http)))
     } catch {
       await service.drain()
       throw error
@@ -231,6 +231,42 @@ import Verification
     }
   }
 
+  @Test func `readiness and metrics tell of watches that are broken, and it stays ready`() async throws {
+    try await withWebhook { webhook in
+      func ready(_ path: String) async throws -> (status: Int, lines: [Substring]) {
+        let response = try await webhook.operations(path)
+        return (response.status, String(decoding: response.body, as: UTF8.self).split(separator: "\n"))
+      }
+      webhook.cluster.state.withLock {
+        $0.status = ClusterStatus(
+          watches: [
+            .init(name: "namespaces", count: 1, objects: 12, age: .milliseconds(75500), breaks: 3),
+            .init(name: "secrets", count: 2, objects: 1, age: .seconds(5), breaks: 0, forbidden: 1),
+          ],
+          troubles: [
+            .init(subject: "namespaces in the whole cluster", duration: .seconds(75), reason: "refused\u{1b}"),
+            .init(subject: "Secret db/s", duration: .seconds(5), reason: "refused"),
+          ])
+      }
+      let plain = try await ready("/readyz")
+      #expect(plain.status == 200 && plain.lines.count == 2 && plain.lines[0] == "ok")
+      #expect(plain.lines[1].hasPrefix("cluster: namespaces in the whole cluster: not seen since 20"))
+      #expect(plain.lines[1].hasSuffix("(75 s), decisions go by what was known: refused\\u{1b}"))
+      let verbose = try await ready("/readyz?verbose")
+      #expect(
+        verbose.lines[1...2] == [
+          "cluster: namespaces: 12 known by 1 watch, last sign of life 75 s ago, broken 3 times",
+          "cluster: secrets: 1 known by 2 watches, last sign of life 5 s ago, broken 0 times, 1 not allowed: those objects are read",
+        ])
+      #expect(verbose.lines.contains { $0.contains("Secret db/s") })
+      let metrics = try await webhook.metrics()
+      #expect(metrics.contains(#"pinseal_watch_age_seconds{watch="namespaces"} 75.5"#))
+      #expect(metrics.contains(#"pinseal_watch_restarts_total{watch="namespaces"} 3"#))
+      #expect(metrics.contains(#"pinseal_watched_objects{watch="namespaces"} 12"#))
+      #expect(metrics.contains(#"pinseal_watched_objects{watch="configmaps"} 0"#))
+    }
+  }
+
   @Test func `a registry that is away blocks new images, and no update that leaves images as they were`() async throws {
     _ = try signedImage()
     registry.inject(.status(503), path: "/v2/*")
@@ -271,6 +307,7 @@ import Verification
 /// What the tests ask of a running webhook.
 private struct Webhook {
   let service: WebhookService
+  let cluster: FakeCluster
   let client: HTTPClient
 
   struct Answer {
