@@ -75,7 +75,7 @@ extension ClusterTests {
     let owner = ["--degraded-owner", "openbaoclusters.openbao.org"]
     try await withFleet(namespace, environment, arguments: owner) { _ in
       try await cluster.apply(
-        "{apiVersion: openbao.org/v1, kind: OpenBaoCluster, metadata: {name: vault, namespace: \(namespace)}}")
+        "apiVersion: openbao.org/v1\nkind: OpenBaoCluster\nmetadata: {name: vault, namespace: \(namespace)}\n")
       let uid = try await cluster.kubectl([
         "get", "openbaocluster", "vault", "-n", namespace, "-o", "jsonpath={.metadata.uid}",
       ]).checked().output

@@ -19,7 +19,8 @@ extension ClusterTests {
     try await withReplicas { replicas in
       let early = try await Replica.start(
         "early", in: environment.folder, cluster: "kubeconfig:\(kubeconfig)",
-        certificate: environment.webhook.certificate, arguments: environment.serveOptions, until: "livez")
+        certificate: environment.webhook.certificate,
+        arguments: environment.serveOptions + ["--log-format", "json"], until: "livez")
       replicas.with { $0.append(early) }
       for _ in 0..<5 {
         let answer = try await early.webhook.operations("readyz")
@@ -32,6 +33,12 @@ extension ClusterTests {
       way.endpoints = [try environment.cluster.port()]
       try await eventually("it is ready") { try await early.webhook.operations("readyz").status == 200 }
       #expect(try await early.webhook.review(review).isAllowed)
+      // What is logged about the cluster is of the wanted form too.
+      let lines = early.webhook.daemon.log.split(separator: "\n")
+      #expect(lines.contains { $0.contains("127.0.0.1:\(way.port)") })
+      for line in lines {
+        #expect((try? JSONSerialization.jsonObject(with: Data(line.utf8))) is [String: Any], "\(line)")
+      }
     }
   }
 
