@@ -50,9 +50,12 @@ public final class APICluster: Cluster {
     self.options = options
     self.pace = pace
     let store = NamespaceStore()
+    // One watch on which all policies hang may knock more often than hundreds.
+    var namespaceLimits = limits
+    namespaceLimits.longestPause = .seconds(8)
     namespaceStore = store
     namespaceWatch = ObjectWatch(
-      client: client, target: .namespaces, pace: pace, limits: limits, decode: { try Namespace(watched: $0) },
+      client: client, target: .namespaces, pace: pace, limits: namespaceLimits, decode: { try Namespace(watched: $0) },
       onChange: { store.take($0) })
     objects = WatchedObjects(client: client, pace: pace, limits: limits, bounds: bounds)
   }

@@ -46,7 +46,7 @@ final class ObjectWatch<Object: Sendable>: Sendable {
 
   /// Watches until the task is cancelled.
   func run() async {
-    var backoff = WatchBackoff()
+    var backoff = WatchBackoff(longest: limits.longestPause)
     // Where to go on from; nil: nowhere, list.
     var version: String?
     while !Task.isCancelled {
@@ -63,7 +63,8 @@ final class ObjectWatch<Object: Sendable>: Sendable {
         if Task.isCancelled { return }
         note(error.error)
         if error.listsAnew { version = nil }
-        await pace.sleep(max(error.leastPause(pace), backoff.next(pace)))
+        let pause = error.error.code == .expired ? backoff.nextExpired(pace) : backoff.next(pace)
+        await pace.sleep(max(error.leastPause(pace), pause))
       }
     }
   }

@@ -175,6 +175,12 @@ import Testing
       "410 as the answer lists anew", [page([]), .watch([.text(gone)], status: 410), page([], version: "20")],
       queries: [list, watch(10), list, watch(20)], changes: ["listed ", "listed "], sleeps: [250], breaks: 1),
     Case(
+      "a server that is back and has forgotten is listed soon, however long it was away; but not in a circle",
+      [page([])] + Array(repeating: .watchFails(.cannotConnect), count: 4)
+        + [.watch([errorEvent(410)]), page([], version: "20"), .watch([errorEvent(410)]), page([], version: "30")],
+      queries: [list] + Array(repeating: watch(10), count: 5) + [list, watch(20), list, watch(30)],
+      changes: ["listed ", "listed ", "listed "], sleeps: [250, 500, 1000, 2000, 250, 4000], breaks: 6),
+    Case(
       "any other ERROR goes on where it was", [page([]), .watch([event("ADDED", "a", 11), errorEvent(500)])],
       queries: [list, watch(10), watch(11)], changes: ["listed ", "stored a@11"], sleeps: [250], breaks: 1),
     Case(
