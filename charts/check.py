@@ -123,6 +123,21 @@ EVENT_RULES = [
 ]
 
 
+DEGRADED_RULES = [
+    {"apiGroups": ["apps"], "resources": ["statefulsets"], "verbs": ["list", "watch"]},
+    {"apiGroups": ["apps"], "resources": ["statefulsets/status"], "verbs": ["patch"]},
+]
+
+
+def degraded_rules(values):
+    """The rules that the condition Degraded needs, and no others."""
+    if not values["degraded"]["enabled"]:
+        return []
+    owners = [owner.split(".", 1) for owner in values["degraded"]["owners"]]
+    return DEGRADED_RULES + [
+        {"apiGroups": [group], "resources": [f"{plural}/status"], "verbs": ["get", "patch"]} for plural, group in owners]
+
+
 def check_rbac(where, rendered, values):
     rbac = values["rbac"]
     roles = {(item["kind"], item["metadata"].get("namespace"), item["metadata"]["name"]): item
@@ -135,6 +150,8 @@ def check_rbac(where, rendered, values):
         for rule in role["rules"]:
             text = f"{where}: {kind} {namespace or ''}/{name}: {rule}"
             expect("*" not in json.dumps(rule), f"{text}: holds a *")
+            if kind == "ClusterRole" and rule in degraded_rules(values):
+                continue
             if rule["verbs"] == ["get", "patch"]:
                 # Written are exactly the one Secret and the two configurations, by name, and only if Pinseal keeps them.
                 expect(is_self_managed, f"{text}: not asked for")
@@ -161,6 +178,8 @@ def check_rbac(where, rendered, values):
     rules = [rule for role in roles.values() for rule in role["rules"]]
     expect(not (rbac["create"] and values["events"]["enabled"]) or all(rule in rules for rule in EVENT_RULES),
            f"{where}: a rule that serves Events is missing")
+    expect(not rbac["create"] or all(rule in rules for rule in degraded_rules(values)),
+           f"{where}: a rule that serves the condition Degraded is missing")
     bound = set()
     for binding in rendered.all("ClusterRoleBinding") + rendered.all("RoleBinding"):
         key = (binding["roleRef"]["kind"], binding["metadata"].get("namespace"), binding["roleRef"]["name"])

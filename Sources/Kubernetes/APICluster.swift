@@ -24,7 +24,8 @@ public final class APICluster: Cluster {
 
   private let reader: APIReader
   private let options: Options
-  private let flights = SingleFlight<ObjectID, Answer>()
+  /// Each with the end of its time.
+  private let flights: SingleFlight<ObjectID, Answer, Deadline>
   private let read = Locked(BoundedCache<ObjectID, ClusterObject>(capacity: 512))
   let pace: WatchPace
   let namespaceStore: NamespaceStore
@@ -48,14 +49,13 @@ public final class APICluster: Cluster {
     let client = APIClient(transport: try APITransport(connection, make: make, makeStreaming: makeStreaming))
     reader = APIReader(client: client)
     self.options = options
+    // What was asked for is of use to the next who asks.
+    flights = SingleFlight(unwanted: .finished) { .after(options.requestTimeout) }
     self.pace = pace
     let store = NamespaceStore()
-    // One watch on which all policies hang may knock more often than hundreds.
-    var namespaceLimits = limits
-    namespaceLimits.longestPause = .seconds(8)
     namespaceStore = store
     namespaceWatch = ObjectWatch(
-      client: client, target: .namespaces, pace: pace, limits: namespaceLimits, decode: { try Namespace(watched: $0) },
+      client: client, target: .namespaces, pace: pace, limits: limits, decode: { try Namespace(watched: $0) },
       onChange: { store.take($0) })
     objects = WatchedObjects(client: client, pace: pace, limits: limits, bounds: bounds)
   }
@@ -153,7 +153,7 @@ public final class APICluster: Cluster {
 
   /// Reads, together with whoever else does.
   private func object(_ id: ObjectID, deadline: Deadline) async throws(ClusterError) -> ClusterObject {
-    let answer = await flights.value(for: id, deadline: deadline, duration: options.requestTimeout) { ends in
+    let outcome = await flights.value(of: id, deadline: deadline) { ends in
       do throws(ClusterError) {
         var object = try await self.reader.object(id, deadline: ends)
         if case .namespace(let namespace) = object { object = .namespace(namespace.policyOnly) }
@@ -163,7 +163,7 @@ public final class APICluster: Cluster {
         return Answer.failure(error)
       }
     }
-    guard let answer else {
+    guard case .value(let answer) = outcome else {
       throw ClusterError(
         .unavailable, "\(id): \(client.connection.server.url) did not answer in the time that was left")
     }

@@ -8,7 +8,12 @@ extension ObjectWatch {
       path: target.watchPath(from: version ?? "", seconds: 300 + Int(pace.random() * 300)), subject: target.subject,
       permission: "watch on \(target.permission)")
     let stream = try await open(call)
-    defer { stream.close() }
+    let opened = pace.now()
+    defer {
+      stream.close()
+      // It worked, though nothing happened meanwhile: what broke it is a new trouble.
+      if opened.advanced(by: .seconds(5)) <= pace.now() { backoff.reset() }
+    }
     noteOpen()
     var splitter = LineSplitter(limit: limits.lineBytes)
     while let piece = try await next(of: stream, call) {

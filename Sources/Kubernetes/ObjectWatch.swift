@@ -46,9 +46,11 @@ final class ObjectWatch<Object: Sendable>: Sendable {
 
   /// Watches until the task is cancelled.
   func run() async {
-    var backoff = WatchBackoff(longest: limits.longestPause)
+    var backoff = WatchBackoff()
     // Where to go on from; nil: nowhere, list.
     var version: String?
+    // Whether the last failure already had the whole listed anew.
+    var listsAnew = false
     while !Task.isCancelled {
       do throws(WatchFailure) {
         if version == nil {
@@ -57,14 +59,18 @@ final class ObjectWatch<Object: Sendable>: Sendable {
         }
         let start = pace.now()
         try await follow(from: &version, backoff: &backoff)
+        listsAnew = false
         // A server that ends watches as soon as they begin is not asked in a circle.
         if pace.now() < start.advanced(by: .seconds(1)) { await pace.sleep(backoff.next(pace)) }
       } catch {
         if Task.isCancelled { return }
         note(error.error)
         if error.listsAnew { version = nil }
-        let pause = error.error.code == .expired ? backoff.nextExpired(pace) : backoff.next(pace)
-        await pace.sleep(max(error.leastPause(pace), pause))
+        // The server answers: nothing is gained by listing later, unless the list before led to the same.
+        let isAtOnce = error.listsAnew && !listsAnew
+        listsAnew = error.listsAnew
+        let pause = max(error.leastPause(pace), isAtOnce ? .zero : backoff.next(pace))
+        if pause > .zero { await pace.sleep(pause) }
       }
     }
   }

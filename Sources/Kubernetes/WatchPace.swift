@@ -14,31 +14,22 @@ struct WatchPace: Sendable {
   func jittered(_ time: Duration) -> Duration { time * (0.5 + random() / 2) }
 }
 
-/// How long to wait before the next try: half a second, twice as long each time, up to a bound.
+/// How long to wait before the next try: half a second, twice as long each time, at most ten seconds: until then a changed
+/// policy is not seen.
 struct WatchBackoff: Sendable {
   private static let first = Duration.milliseconds(500)
+  private static let last = Duration.seconds(10)
 
-  private let longest: Duration
   private var step = first
-  private var hasExpired = false
-
-  init(longest: Duration) { self.longest = longest }
 
   /// The time now, jittered; the next will be longer.
   mutating func next(_ pace: WatchPace) -> Duration {
-    defer { step = min(step * 2, longest) }
+    defer { step = min(step * 2, Self.last) }
     return pace.jittered(step)
   }
 
-  /// The time before a list because what was known is too old: the server is there, so the first time it is short.
-  mutating func nextExpired(_ pace: WatchPace) -> Duration {
-    guard !hasExpired else { return next(pace) }
-    hasExpired = true
-    return pace.jittered(Self.first)
-  }
-
   /// Begins again from the shortest.
-  mutating func reset() { self = WatchBackoff(longest: longest) }
+  mutating func reset() { step = Self.first }
 }
 
 /// What a watch takes at most.
@@ -55,8 +46,6 @@ struct WatchLimits: Sendable {
   var listBytes = 2 << 30
   /// Pages of one list.
   var pages = 20_000
-  /// The longest pause between two tries.
-  var longestPause = Duration.seconds(30)
   /// For one page, and until a stream opens.
   var requestTimeout = Duration.seconds(30)
   /// A stream on which nothing arrives for as long is opened anew: the API server sends a bookmark every minute.

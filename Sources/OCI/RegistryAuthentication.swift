@@ -39,7 +39,9 @@ final class RegistryAuthenticator: Sendable {
   let exchanger: RegistryExchanger
   private let cache = Locked(
     BoundedCache<RegistryAuthorization.Key, Kept>(capacity: RegistryAuthenticator.capacity))
-  private let flights = SingleFlight<RegistryAuthorization.Key, RegistryAuthorization>()
+  private let flights = SingleFlight<
+    RegistryAuthorization.Key, Result<RegistryAuthorization, RegistryError>, Void
+  >()
 
   init(exchanger: RegistryExchanger) { self.exchanger = exchanger }
 
@@ -78,7 +80,7 @@ final class RegistryAuthenticator: Sendable {
     _ challenges: [String], for key: RegistryAuthorization.Key, rules: RegistryAddressRules,
     credentials: any CredentialsProviding, purpose: String, deadline: Deadline
   ) async throws(RegistryError) -> RegistryAuthorization {
-    let outcome = await flights.run(key, deadline: deadline) { [self] in
+    let outcome = await flights.value(of: key, deadline: deadline) { [self] in
       // Those who join may have more time than whoever came first.
       let limit = Deadline.after(exchanger.limits.requestTimeout * 3)
       do throws(RegistryError) {

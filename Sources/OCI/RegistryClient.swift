@@ -27,7 +27,7 @@ public final class RegistryClient: RegistryReading {
   let configuration: Configuration
   let exchanger: RegistryExchanger
   let authenticator: RegistryAuthenticator
-  let lookUps = SingleFlight<LookUp, Digest>()
+  let lookUps = SingleFlight<LookUp, Result<Digest, RegistryError>, Void>()
 
   /// A client that makes its exchanges by `http`.
   public convenience init(http: any HTTPExchanging, configuration: Configuration = .init()) {
@@ -60,7 +60,7 @@ public final class RegistryClient: RegistryReading {
     let address = reference.digest.map(ManifestAddress.digest) ?? .tag(reference.effectiveTag)
     let key = LookUp(
       registry: reference.registry, repository: reference.repository, address: address, scope: credentials.scope)
-    let outcome = await lookUps.run(key, deadline: deadline) { [self] in
+    let outcome = await lookUps.value(of: key, deadline: deadline) { [self] in
       // The work serves whoever joins, so it goes by its own time and not by the first caller's.
       let limit = Deadline.after(configuration.limits.requestTimeout * 3)
       do throws(RegistryError) {

@@ -37,8 +37,8 @@ public final class ImageVerifier: ImageVerifying {
   private let logLookup: (any LogLookup)?
   private let cache: FactCache
   private let observer: (any VerificationObserver)?
-  private let resolutions: SingleFlight<TagKey, Result<Digest, RegistryError>>
-  private let searches: SingleFlight<SearchKey, (conclusion: SearchConclusion, judging: Duration)>
+  private let resolutions: SingleFlight<TagKey, Result<Digest, RegistryError>, Progress>
+  private let searches: SingleFlight<SearchKey, (conclusion: SearchConclusion, judging: Duration), Progress>
 
   /// A verifier that reads from `registry`. With `logLookup`, logs are asked for proofs that are not attached. An `observer`
   /// is told of everything that happens; it is for a verifier that answers one question, since it is not told of which.
@@ -53,7 +53,7 @@ public final class ImageVerifier: ImageVerifying {
 
   /// With clocks of one's own.
   init(
-    registry: any RegistryReading, limits: VerifierLimits, logLookup: (any LogLookup)? = nil, timer: Timer,
+    registry: any RegistryReading, limits: VerifierLimits, logLookup: (any LogLookup)? = nil, timer: DeadlineTimer,
     observer: (any VerificationObserver)? = nil, now: @escaping @Sendable () -> Deadline,
     clock: @escaping @Sendable () -> UnixTime = { WallClock.seconds }
   ) {
@@ -64,8 +64,8 @@ public final class ImageVerifier: ImageVerifying {
     self.clock = clock
     cache = FactCache(limits: limits, now: now)
     self.observer = observer
-    resolutions = SingleFlight(timer: timer, observer: observer)
-    searches = SingleFlight(timer: timer, observer: observer)
+    resolutions = SingleFlight(timer: timer) { Progress(observer: observer) }
+    searches = SingleFlight(timer: timer) { Progress(observer: observer) }
   }
 
   /// How the cache does.
@@ -111,7 +111,10 @@ public final class ImageVerifier: ImageVerifying {
     guard started < deadline else { return .failure(late("before the tag could be resolved,", since: started)) }
     let tag = reference.effectiveTag
     let key = TagKey(repository: reference.name, tag: tag, scope: request.credentials.scope)
-    let outcome = await resolutions.value(of: key, deadline: deadline, joined: cache.countJoined) {
+    var steps = ""
+    let outcome = await resolutions.value(
+      of: key, deadline: deadline, joined: cache.countJoined, late: { steps = $0.description }
+    ) {
       [registry, limits] progress in
       do throws(RegistryError) {
         return .success(
@@ -129,7 +132,7 @@ public final class ImageVerifier: ImageVerifying {
       return .failure(
         Refusal(error.code, "the tag \(tag) could not be resolved: \(error.description.printable(limit: 1000))"))
     case .cancelled: return .failure(abandoned)
-    case .timedOut(let steps):
+    case .timedOut:
       return .failure(late("while \(steps) from \(reference.endpoint.printable())", since: started))
     }
   }
@@ -147,7 +150,10 @@ public final class ImageVerifier: ImageVerifying {
       return .refused(late("before signatures could be looked for,", since: started))
     }
     let begun = Deadline.now
-    let outcome = await searches.value(of: key, deadline: deadline, joined: cache.countJoined) {
+    var steps = ""
+    let outcome = await searches.value(
+      of: key, deadline: deadline, joined: cache.countJoined, late: { steps = $0.description }
+    ) {
       [registry, limits, cache, logLookup] progress in
       let search = SignatureSearch(
         registry: registry, reference: reference, digest: digest, terms: terms, asksForImage: key.asksForImage,
@@ -169,7 +175,7 @@ public final class ImageVerifier: ImageVerifying {
     case .value((.signed(let signature), _)): return verified(request, digest, signature, fromCache: false)
     case .value((.refused(let refusal), _)): return .refused(refusal)
     case .cancelled: return .refused(abandoned)
-    case .timedOut(let steps):
+    case .timedOut:
       return .refused(late("while \(steps) from \(reference.endpoint.printable())", since: started))
     }
   }

@@ -20,12 +20,9 @@ public struct DegradedReporter: AdmissionObserver, Service {
   public func decided(_ report: AdmissionReport) {
     guard !report.isDryRun, let uid = report.uid,
       let id = StatefulSetID(namespace: report.namespace, name: report.name, uid: uid),
+      report.decision == .refused || report.isDegraded || keeper.holdsDegraded(id),
       let verdict = Self.verdict(report)
     else { return }
-    if case .refused = verdict {
-    } else {
-      guard report.isDegraded || keeper.holdsDegraded(id) else { return }
-    }
     keeper.decide(id, verdict, generation: report.generation)
   }
 

@@ -58,7 +58,8 @@ struct CheckRound {
   private func ready(_ ops: String) async -> CheckReport.Step {
     let request = HTTPRequest(url: ops + "/readyz", allowsPlainHTTP: true)
     return await timed("/readyz says yes", request) { response in
-      let text = String(decoding: response.body.prefix(512), as: UTF8.self).printable()
+      let line = response.body.prefix(512).prefix { $0 != UInt8(ascii: "\n") }
+      let text = String(decoding: line, as: UTF8.self).printable()
       guard response.status == 200 else { throw CertsFault("HTTP \(response.status): \(text)") }
       return text
     }

@@ -124,9 +124,9 @@ struct Serve: AsyncParsableCommand {
     }
     var registryConfiguration = RegistryClient.Configuration()
     registryConfiguration.insecureRegistries = Set(settings.values("insecure-registry", flags: insecureRegistry))
-    try bounds.apply(settings, to: &configuration, registry: &registryConfiguration.limits)
-
     var http = HTTPClient.Configuration()
+    try bounds.apply(settings, to: &configuration, registry: &registryConfiguration.limits, http: &http)
+
     http.additionalAuthoritiesFile = settings.value("registry-ca", flag: registryCA)
     let client = try HTTPClient(http)
     let registry = RegistryClient(http: client, configuration: registryConfiguration)

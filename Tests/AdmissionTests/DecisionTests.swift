@@ -156,8 +156,7 @@ import Verification
     #expect(answer.warnings == [#"pinseal.dev/public-key does nothing\u{a}without image-verification"#])
   }
 
-  @Test func `an annotation of a policy that has no effect is warned about, whatever comes of the images`() async throws
-  {
+  @Test func `an annotation of a policy that has no effect is warned about, whatever the images`() async throws {
     let policy = VerificationPolicy(
       demand: SignatureDemand(keys: [TrustedKey(Keys.one)], requiresLog: false, logKeys: [Keys.one]))
     let warning = try #require(policy.warning)

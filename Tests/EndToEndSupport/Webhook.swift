@@ -87,7 +87,7 @@ package struct Metrics: Sendable {
   /// Sample lines without comments: name with labels, and value.
   private let samples: [(series: Substring, value: Double)]
 
-  init(_ text: String) {
+  package init(_ text: String) {
     self.text = text
     samples = text.split(separator: "\n").compactMap { line in
       guard !line.hasPrefix("#"), let space = line.lastIndex(of: " "),

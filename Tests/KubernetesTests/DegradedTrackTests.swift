@@ -29,10 +29,11 @@ enum DegradedFixture {
 
   static func object(
     version: Int, generation: Int = 1, uid: String = "u-1", image: String = "a:1", condition: Condition? = nil,
-    metadata: String = ""
+    metadata: String = "", name: String = "db"
   ) -> DegradedObject {
     let text = text(
-      version: version, generation: generation, uid: uid, image: image, condition: condition, metadata: metadata)
+      version: version, generation: generation, uid: uid, name: name, image: image, condition: condition,
+      metadata: metadata)
     do {
       return try DegradedObject(JSONDocument(Array(text.utf8)).root)
     } catch {

@@ -130,29 +130,6 @@ struct SingleFlightTests {
     #expect(await scene.verifier.verify(request, deadline: scene.deadline).image != nil)
   }
 
-  @Test func `one who comes while given-up work still winds down starts anew`() async throws {
-    let digest = scene.pushImage()
-    try scene.sign(digest)
-    let hung = Gate()
-    let flights = SingleFlight<Int, Int>(timer: scene.clock.timer)
-    let soon = scene.clock.now.advanced(by: .seconds(1))
-    let begun = Gate()
-    async let first = flights.value(of: 1, deadline: soon) { _ in
-      begun.open()
-      // Deaf to cancellation, as a C library may be.
-      await Task.detached { await hung.pass() }.value
-      return 1
-    }
-    await begun.pass()
-    scene.clock.pass(soon)
-    guard case .timedOut = await first else { Issue.record("the deadline had passed"); return }
-    guard case .value(2) = await flights.value(of: 1, deadline: scene.deadline, work: { _ in 2 }) else {
-      Issue.record("the second had work of its own")
-      return
-    }
-    hung.open()
-  }
-
   @Test func `a task that is cancelled from the start asks for nothing more`() async throws {
     _ = scene.pushImage()
     let request = try scene.request(tag)

@@ -101,7 +101,7 @@ final class TestClock: Sendable {
     gate(deadline).open()
   }
 
-  var timer: Timer { Timer { [self] deadline in await gate(deadline).pass() } }
+  var timer: DeadlineTimer { DeadlineTimer { [self] deadline in await gate(deadline).pass() } }
 
   private func gate(_ deadline: Deadline) -> Gate {
     gates.withLock { gates in

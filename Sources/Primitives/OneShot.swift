@@ -1,10 +1,12 @@
-import Primitives
-
 /// A value that comes once, for one task that waits for it no longer than it wants to.
-final class OneShot<Value: Sendable>: Sendable {
-  enum Outcome: Sendable {
+public final class OneShot<Value: Sendable>: Sendable {
+  /// How the wait ended.
+  public enum Outcome: Sendable {
+    /// The value came.
     case value(Value)
+    /// The deadline passed first.
     case timedOut
+    /// The task that waits was cancelled first.
     case cancelled
   }
 
@@ -16,9 +18,12 @@ final class OneShot<Value: Sendable>: Sendable {
 
   private let state = Locked(State.pending)
 
+  /// A value that is still to come.
+  public init() {}
+
   /// Decides the outcome; false if it had been decided before.
   @discardableResult
-  func settle(_ outcome: Outcome) -> Bool {
+  public func settle(_ outcome: Outcome) -> Bool {
     let (isFirst, waiter) = state.withLock { state -> (Bool, CheckedContinuation<Outcome, Never>?) in
       switch state {
       case .settled: return (false, nil)
@@ -34,14 +39,13 @@ final class OneShot<Value: Sendable>: Sendable {
     return isFirst
   }
 
-  /// Waits, once, until the value is there, the deadline has passed or the task is cancelled.
-  func wait(until deadline: Deadline) async -> Outcome {
-    let timer = Task {
-      // A clock's whole range is no duration that it can sleep for.
-      try await Task.sleep(for: min(deadline.remaining, .seconds(86_400)))
-      settle(.timedOut)
+  /// Waits, once, until the value is there, the deadline has passed by `timer`, or the task is cancelled.
+  public func wait(until deadline: Deadline, by timer: DeadlineTimer = .monotonic) async -> Outcome {
+    let alarm = Task {
+      await timer.wait(deadline)
+      if !Task.isCancelled { settle(.timedOut) }
     }
-    defer { timer.cancel() }
+    defer { alarm.cancel() }
     return await withTaskCancellationHandler {
       await withCheckedContinuation { continuation in
         let outcome = state.withLock { state -> Outcome? in
