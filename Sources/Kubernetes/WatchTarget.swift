@@ -25,8 +25,8 @@ enum WatchChange<Object: Sendable>: Sendable {
 }
 
 extension WatchTarget {
-  /// For messages and logs: `secrets in namespace db`, `Secret db/registry`.
-  var subject: String { name.map { "\(kind) \($0) of \(permission)" } ?? permission }
+  /// For messages and logs: `namespaces in the whole cluster`, `secrets in namespace db named registry`.
+  var subject: String { permission + (name.map { " named \($0)" } ?? "") }
 
   /// The path and query of a list's page.
   func listPath(limit: Int, next: String?) -> String {
