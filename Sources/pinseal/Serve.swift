@@ -90,7 +90,10 @@ struct Serve: AsyncParsableCommand {
     let settings = try Settings(configurationFile: config, known: Self.optionNames)
     let format = try settings.choice("log-format", flag: logFormat, default: LogFormat.text)
     let level = try settings.choice("log-level", flag: logLevel, default: Logger.Level.info)
-    let logger = Self.logger(format: format, level: level, output: .standardErrorInBackground(format: format))
+    let output = LogOutput.standardErrorInBackground(format: format)
+    let logger = Self.logger(format: format, level: level, output: output)
+    // For the parts that make loggers of their own.
+    LoggingSystem.bootstrap { StructuredLogHandler(label: $0, format: format, level: level, output: output) }
     let services: [any Service]
     do {
       services = try await makeServices(settings, logger: logger)

@@ -106,6 +106,11 @@ package struct Metrics: Sendable {
     }
   }
 
+  /// The largest value of the series of this name; zero if there are none.
+  package func largest(_ name: String) -> Double {
+    samples.filter { $0.series == name || $0.series.hasPrefix(name + "{") }.map(\.value).max() ?? 0
+  }
+
   /// Whether there is any series of this name.
   package func contains(_ name: String) -> Bool {
     samples.contains { $0.series == name || $0.series.hasPrefix(name + "{") }
