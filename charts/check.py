@@ -190,7 +190,7 @@ def check_rbac(where, rendered, values):
     expect(bound == set(roles), f"{where}: a role is bound to nobody")
 
 
-def check_pod(where, rendered, version, options):
+def check_pod(where, rendered, version, values, options):
     deployment = rendered.one("Deployment")
     template = deployment["spec"]["template"]
     pod, labels = template["spec"], template["metadata"]["labels"]
@@ -223,10 +223,10 @@ def check_pod(where, rendered, version, options):
     expect(arguments["ops-listen"].endswith(f":{ports['ops']}"), f"{where}: listens elsewhere than its port says")
     for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
         expect(container[probe]["httpGet"]["port"] == "ops", f"{where}: {probe}")
-    sleep = container.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
-    expect(minor(version) >= 30 or not sleep, f"{where}: Kubernetes {version} has no sleep")
+    delay = int(arguments.get("shutdown-delay", "0s").removesuffix("s"))
+    expect(delay == values["shutdown"]["propagationSeconds"], f"{where}: answers too short while it leaves")
     drain = int(arguments["drain-timeout"].removesuffix("s"))
-    expect(pod["terminationGracePeriodSeconds"] > sleep + drain, f"{where}: is killed while it drains")
+    expect(pod["terminationGracePeriodSeconds"] > delay + drain, f"{where}: is killed while it drains")
     expect(re.search(r":[^/]+$|@sha256:", container["image"]), f"{where}: the image has neither tag nor digest")
 
     # Selectors
@@ -458,7 +458,7 @@ def options_of_program():
 def check_options(options):
     schema = json.loads((CHART / "values.schema.json").read_text())["properties"]["config"]["properties"]
     by_chart = {"listen", "tls-cert", "tls-key", "client-ca", "ops-listen", "cluster", "registry-ca", "docker-config",
-                "drain-timeout", "trusted-root", "public-good-beside", "tuf-refresh", "tuf-mirror", "tuf-cache",
+                "shutdown-delay", "drain-timeout", "trusted-root", "public-good-beside", "tuf-refresh", "tuf-mirror", "tuf-cache",
                 "rekor-lookup", "events", "degraded-condition", "degraded-owner", "self-managed-tls", "tls-secret",
                 "tls-dns-name", "webhook-configuration"}
     never = {"allow-insecure-kubeconfig"}  # There is no kubeconfig in a pod.
@@ -659,7 +659,7 @@ def main():
                     counts["renders"] += 1
                     check_objects(where, rendered, version)
                     check_rbac(where, rendered, merged)
-                    check_pod(where, rendered, version, options)
+                    check_pod(where, rendered, version, merged, options)
                     check_webhooks(where, rendered, version, merged)
                     check_test(where, rendered, merged)
                     check_metrics(where, rendered, known)

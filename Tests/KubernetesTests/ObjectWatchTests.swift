@@ -209,8 +209,13 @@ import Testing
       sleeps: [7000, 9000, 60000, 2000], breaks: 4),
     Case(
       "what is forbidden is tried slowly",
-      [.list(403, ""), page([("a", 1)]), .watch([], status: 403)], queries: [list, list, watch(10), watch(10)],
-      changes: ["listed a@1"], sleeps: [30000, 30000], breaks: 2),
+      [.list(403, ""), page([("a", 1)])], queries: [list, list, watch(10)], changes: ["listed a@1"], sleeps: [30000],
+      breaks: 1),
+    Case(
+      "what was allowed before is tried slowly only once it stays forbidden",
+      [page([("a", 1)])] + Array(repeating: .watch([], status: 403), count: 7),
+      queries: [list] + Array(repeating: watch(10), count: 8), changes: ["listed a@1"],
+      sleeps: [250, 500, 1000, 2000, 4000, 30000, 30000], breaks: 7),
     Case(
       "a page that is too large is asked for in smaller ones, and then in larger again",
       [
