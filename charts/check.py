@@ -495,6 +495,9 @@ def check_guard(chart):
     policy = yaml.safe_load_all(render(chart, {"annotationGuard": {
         "enabled": True, "users": ["gitops"], "groups": ["platform"]}})["pinseal/templates/annotation-guard.yaml"])
     spec = next(iter(policy))["spec"]
+    (rule,) = spec["matchConstraints"]["resourceRules"]
+    expect(set(rule["resources"]) == {"namespaces", "namespaces/finalize", "namespaces/status"}
+           and set(rule["operations"]) == {"CREATE", "UPDATE"}, "the guard can be got around by a subresource")
     known = re.findall(r'case \w+(?: = "([\w-]+)")?', re.search(
         r"enum PolicyAnnotation.*?\n  /// The name with", program_text("Policy/PolicyAnnotation.swift"), re.S)[0])
     known = {name or "pin" for name in known}
