@@ -722,6 +722,16 @@ def check_memory(chart):
     expect(resources["requests"]["memory"] == resources["limits"]["memory"], "values.yaml: memory that may not be there")
 
 
+def check_main_readme(options, known):
+    """Options of pinseal serve, metrics and refusal codes have their place in the README."""
+    text = (CHARTS.parent / "README.md").read_text()
+    rows = " ".join(line.split(" | ")[0] for line in text.splitlines() if line.startswith("| `"))
+    for name in sorted({f"--{option}" for option in options} | known):
+        expect(re.search(rf"`{name}[` ]", rows), f"no table of README.md has {name}")
+    metrics = set(re.findall(r"\bpinseal_\w+", text))
+    expect(metrics <= known, f"README.md tells of metrics that there are not: {sorted(metrics - known)}")
+
+
 def check_readme(write):
     path = CHART / "README.md"
     rows = ["| value | meaning | default |", "|---|---|---|"]
@@ -781,6 +791,7 @@ def main():
         check_image(chart)
         check_golden(chart, cases, write)
         check_readme(write)
+        check_main_readme(options, known)
     for failure in failures:
         print(failure)
     print(", ".join(f"{number} {what}" for what, number in counts.items()) + f": {len(failures)} failed")
