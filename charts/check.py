@@ -434,11 +434,14 @@ REFUSED = [
     ({"certificates": {"certManager": {"issuerRef": {"name": "x"}}}}, "set the mode to certManager"),
     ({"metrics": {"serviceMonitor": {"enabled": True}, "podMonitor": {"enabled": True}}}, "counted twice"),
     ({"rbac": {"clusterWide": True, "namespaces": [{"name": "shop"}]}}, "no meaning with rbac.clusterWide"),
+    ({"rbac": {"namespaces": [{"name": "shop"}, {"name": "shop", "secrets": ["pull"]}]}}, "lists shop twice"),
     ({"trust": {"publicGoodBeside": True}}, "beside what"),
     ({"trust": {"tuf": {"mirror": "https://tuf.example"}}}, "without trust.tuf.refresh"),
     ({"trust": {"tuf": {"refresh": True}, "trustedRoot": {"configMap": "own"}}}, "takes the place of"),
     ({"ops": {"port": 8443}}, "are the same"),
     ({"autoscaling": {"minReplicas": 9}}, "less than autoscaling.minReplicas"),
+    ({"degraded": {"enabled": False, "owners": ["widgets.example"]}}, "without degraded.enabled"),
+    ({"degraded": {"owners": ["pods"]}}, "owners"),
 ]
 
 
