@@ -82,19 +82,12 @@ struct EventAPI: Sendable {
     let response = try await client.send(call, deadline: deadline)
     guard success.contains(response.status) else {
       // What ends with its namespace is nothing to complain about, though the API server says "forbidden".
-      if response.status == 403, Self.isTerminating(response.body) {
+      if response.status == 403, APIClient.Status(response.body)?.causes.contains("NamespaceTerminating") == true {
         throw ClusterError(.notFound, "\(call.subject): the namespace is being deleted")
       }
       throw client.failure(status: response.status, body: response.body, of: call)
     }
     return response
-  }
-
-  private static func isTerminating(_ body: [UInt8]) -> Bool {
-    guard let root = try? JSONDocument(body, limits: .init(bytes: 64 << 10)).root,
-      let causes = try? root["details"]?["causes"]?.elements()
-    else { return false }
-    return causes.contains { $0["reason"]?.isString("NamespaceTerminating") == true }
   }
 
   private func body(_ event: ClusterEvent, name: String, at time: EventTime) -> [UInt8] {

@@ -5,9 +5,9 @@ import Primitives
 
 /// Lists a collection and then follows it, for as long as `run` does.
 ///
-/// What was missed is never guessed: a watch goes on from the last resource version that it saw, and where the server no
-/// longer has that, or sent something that cannot be read, the whole is listed anew. `onChange` is called by one task, in
-/// the order of things; it must not wait.
+/// What was missed is never guessed: a watch goes on from the last resource version that it saw, and where the server does
+/// not have that, said nothing for long or sent something that cannot be read, the whole is listed anew. `onChange` is
+/// called by one task, in the order of things; it must not wait.
 final class ObjectWatch<Object: Sendable>: Sendable {
   /// Makes what is kept of an object of the API. A listed object for which it throws is left out, as if there were none.
   typealias Decoder = @Sendable (JSONValue) throws -> Object
@@ -51,6 +51,7 @@ final class ObjectWatch<Object: Sendable>: Sendable {
     var version: String?
     // Whether the last failure already had the whole listed anew.
     var listsAnew = false
+    var wasForbidden = false
     while !Task.isCancelled {
       do throws(WatchFailure) {
         if version == nil {
@@ -59,17 +60,20 @@ final class ObjectWatch<Object: Sendable>: Sendable {
         }
         let start = pace.now()
         try await follow(from: &version, backoff: &backoff)
-        listsAnew = false
+        (listsAnew, wasForbidden) = (false, false)
         // A server that ends watches as soon as they begin is not asked in a circle.
         if pace.now() < start.advanced(by: .seconds(1)) { await pace.sleep(backoff.next(pace)) }
       } catch {
         if Task.isCancelled { return }
         note(error.error)
-        if error.listsAnew { version = nil }
+        let isForbidden = error.error.code == .forbidden
+        // Where only watching is forbidden, the list of each minute at least is not of yesterday.
+        if error.listsAnew || isForbidden && wasForbidden { version = nil }
         // The server answers: nothing is gained by listing later, unless the list before led to the same.
         let isAtOnce = error.listsAnew && !listsAnew
         listsAnew = error.listsAnew
-        let pause = max(error.leastPause(pace), isAtOnce ? .zero : backoff.next(pace))
+        let pause = max(error.leastPause(pace, wasForbidden), isAtOnce ? .zero : backoff.next(pace))
+        wasForbidden = isForbidden
         if pause > .zero { await pace.sleep(pause) }
       }
     }
@@ -78,10 +82,10 @@ final class ObjectWatch<Object: Sendable>: Sendable {
   // MARK: Status
 
   /// A whole list, an event, a bookmark.
-  func noteSign(listed: Bool = true) {
+  func noteSign() {
     let now = pace.now()
     state.withLock {
-      if listed { $0.isSynced = true }
+      $0.isSynced = true
       $0.lastSign = now
     }
   }
