@@ -57,6 +57,14 @@ struct DegradedTrack: Sendable {
     /// Write this condition to the owner.
     case writeOwner(Condition, ControllingOwner)
     case end(End)
+
+    /// Whether the API server is asked for it.
+    var isCall: Bool {
+      switch self {
+      case .write, .writeOwner: true
+      case .wait, .end: false
+      }
+    }
   }
 
   enum End: Sendable, Equatable {

@@ -38,9 +38,9 @@ public final class EventRecorder: Sendable {
   private struct State: Sendable {
     var queue: [Item] = []
     var series: EventSeries
-    var objects: Pace<[String]>
-    var namespaces: Pace<String>
-    var calls: Pace<Int>
+    var objects: KeyedPace<[String]>
+    var namespaces: KeyedPace<String>
+    var calls: KeyedPace<Int>
     var pausedUntil = Deadline(nanoseconds: 0)
     var failuresInRow = 0
     /// Verbs that RBAC does not allow, and that was said.
@@ -76,8 +76,8 @@ public final class EventRecorder: Sendable {
     self.clock = clock
     state = Locked(
       State(
-        series: EventSeries(bounds), objects: Pace(bounds.object), namespaces: Pace(bounds.namespace),
-        calls: Pace(bounds.calls, capacity: 1)))
+        series: EventSeries(bounds), objects: KeyedPace(bounds.object), namespaces: KeyedPace(bounds.namespace),
+        calls: KeyedPace(bounds.calls, capacity: 1)))
   }
 
   /// How it does.

@@ -434,7 +434,7 @@ func failure(
   }
 
   @Test func `a pace lets a burst through, then one at a time, and holds no more keys than it may`() {
-    var pace = Pace<Int>((burst: 3, pace: .seconds(1)), capacity: 4)
+    var pace = KeyedPace<Int>((burst: 3, pace: .seconds(1)), capacity: 4)
     let start = Deadline(nanoseconds: 1_000_000_000_000)
     func takes(_ count: Int, _ moment: Deadline) -> [Bool] {
       var taken: [Bool] = []
