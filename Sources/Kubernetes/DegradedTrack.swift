@@ -12,7 +12,7 @@ public enum DegradedVerdict: Sendable, Hashable {
   /// The condition that says so, without a time; its message printable and bounded.
   var condition: Condition {
     func made(_ status: String, _ reason: String, _ message: String) -> Condition {
-      let text = message.printable(limit: Condition.maximumMessageBytes).bounded(bytes: Condition.maximumMessageBytes)
+      let text = message.printable(limit: Condition.maximumMessageBytes).cut(toBytes: Condition.maximumMessageBytes)
       return Condition(status: status, reason: reason, message: text)
     }
     return switch self {

@@ -4,6 +4,8 @@ import Primitives
 struct EventBounds: Sendable {
   /// Events that wait to be written; the oldest makes room.
   var queued = 1024
+  /// Of these, so many of one namespace; its oldest makes room, not somebody else's.
+  var queuedPerNamespace = 256
   /// The same thing seen again within this time counts up the Event that says it.
   var seriesTime: Duration = .seconds(360)
   /// How often such a count is written, after its first time.

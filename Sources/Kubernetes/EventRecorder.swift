@@ -6,7 +6,7 @@ import Primitives
 /// The same thing seen again within six minutes counts one Event up (`series`), at most once a minute. New Events are
 /// limited for each StatefulSet (ten, then one a minute) and each namespace (sixty, then one in five seconds), calls to the
 /// API server for all together (fifty, then ten a second). An API server that is away is asked again for a while; what
-/// waits is bounded, and the oldest makes room.
+/// waits is bounded, in all and of each namespace, and the oldest makes room.
 public final class EventRecorder: Sendable {
   /// Counts since the start, of Events recorded.
   public struct Statistics: Sendable, Equatable {
@@ -47,6 +47,15 @@ public final class EventRecorder: Sendable {
     var complained: Set<String> = []
     var stopsAt: Deadline?
     var statistics = Statistics()
+
+    /// Where the item is that must make room for one more of this namespace; nil if there is room.
+    func oldest(tooManyWith namespace: String, _ bounds: EventBounds) -> Int? {
+      if queue.count >= bounds.queuedPerNamespace {
+        let own = queue.indices.lazy.filter { queue[$0].event.namespace == namespace }
+        if own.count >= bounds.queuedPerNamespace { return own.first }
+      }
+      return queue.count >= bounds.queued ? queue.startIndex : nil
+    }
   }
 
   /// What there is to do now.
@@ -93,8 +102,8 @@ public final class EventRecorder: Sendable {
         state.statistics.dropped += 1
         return
       }
-      if state.queue.count >= bounds.queued {
-        state.queue.removeFirst()
+      if let oldest = state.oldest(tooManyWith: event.namespace, bounds) {
+        state.queue.remove(at: oldest)
         state.statistics.dropped += 1
       }
       state.queue.append(item)
@@ -102,7 +111,7 @@ public final class EventRecorder: Sendable {
     bell.ring()
   }
 
-  /// Takes no more; `run` writes what is queued, for two seconds at most, and ends.
+  /// Takes no more; `run` writes what is queued, for two seconds at most after the call under way, and ends.
   public func stop() {
     let end = now().advanced(by: bounds.flushTime)
     state.withLock { state in

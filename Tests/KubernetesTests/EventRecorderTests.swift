@@ -229,6 +229,22 @@ func failure(
     #expect(try text(stage.bodies(.post).first?["regarding"]?["name"]) == "s10")
   }
 
+  @Test func `what waits of one namespace does not push out what waits of others`() async throws {
+    var bounds = EventBounds()
+    bounds.queued = 20
+    bounds.queuedPerNamespace = 10
+    let stage = try EventStage.willing(bounds: bounds)
+    stage.recorder.record(failure(namespace: "quiet"))
+    for number in 0..<100 {
+      stage.recorder.record(failure(subject: .statefulSet(name: "s\(number)", uid: "u"), namespace: "loud"))
+    }
+    await stage.recorder.settle()
+    let bodies = try stage.bodies(.post)
+    #expect(stage.recorder.statistics.dropped == 90 && bodies.count == 11)
+    #expect(text(bodies.first?["metadata"]?["namespace"]) == "quiet")
+    #expect(text(bodies.last?["regarding"]?["name"]) == "s99")
+  }
+
   // MARK: New StatefulSets
 
   @Test func `an Event about a StatefulSet that is being created waits for it to appear`() async throws {
