@@ -5,9 +5,9 @@ import Primitives
 
 /// Lists a collection and then follows it, for as long as `run` does.
 ///
-/// What was missed is never guessed: a watch goes on from the last resource version that it saw, and where the server no
-/// longer has that, or sent something that cannot be read, the whole is listed anew. `onChange` is called by one task, in
-/// the order of things; it must not wait.
+/// What was missed is never guessed: a watch goes on from the last resource version that it saw, and where the server does
+/// not have that, said nothing for long or sent something that cannot be read, the whole is listed anew. `onChange` is
+/// called by one task, in the order of things; it must not wait.
 final class ObjectWatch<Object: Sendable>: Sendable {
   /// Makes what is kept of an object of the API. A listed object for which it throws is left out, as if there were none.
   typealias Decoder = @Sendable (JSONValue) throws -> Object
@@ -24,7 +24,7 @@ final class ObjectWatch<Object: Sendable>: Sendable {
   private let state = Locked(WatchStatus())
 
   /// So many may come to nothing: five tries take about ten seconds.
-  private static var passingRefusals: Int { 5 }
+  private static var earlyRefusals: Int { 5 }
 
   /// A watch that begins with `run`. That it broke is logged once, at `logLevel`, and that it recovered; `onBreak` is told
   /// each time, but not of what may pass by itself.
@@ -70,16 +70,18 @@ final class ObjectWatch<Object: Sendable>: Sendable {
       } catch {
         if Task.isCancelled { return }
         if status.failure == nil { refusals = 0 }
-        refusals = error.error.code == .forbidden ? refusals + 1 : 0
-        // An API server that has just begun refuses everybody until it knows its rules: what was allowed before is not
-        // taken for forbidden at the first word.
-        let isPassing = (1...Self.passingRefusals).contains(refusals) && status.isSynced
-        note(error.error, isPassing: isPassing)
-        if error.listsAnew { version = nil }
+        let isForbidden = error.error.code == .forbidden
+        refusals = isForbidden ? refusals + 1 : 0
+        // An API server that has just begun refuses everybody until it knows its rules: the first words are asked again
+        // soon, and what was allowed before is not taken for forbidden because of them.
+        let isEarly = isForbidden && refusals <= Self.earlyRefusals
+        note(error.error, isPassing: isEarly && status.isSynced)
+        // Where only watching is forbidden, the list of each minute at least is not of yesterday.
+        if error.listsAnew || isForbidden && !isEarly { version = nil }
         // The server answers: nothing is gained by listing later, unless the list before led to the same.
         let isAtOnce = error.listsAnew && !listsAnew
         listsAnew = error.listsAnew
-        let pause = max(isPassing ? .zero : error.leastPause(pace), isAtOnce ? .zero : backoff.next(pace))
+        let pause = max(error.leastPause(pace, isEarly: isEarly), isAtOnce ? .zero : backoff.next(pace))
         if pause > .zero { await pace.sleep(pause) }
       }
     }
@@ -88,10 +90,10 @@ final class ObjectWatch<Object: Sendable>: Sendable {
   // MARK: Status
 
   /// A whole list, an event, a bookmark.
-  func noteSign(listed: Bool = true) {
+  func noteSign() {
     let now = pace.now()
     state.withLock {
-      if listed { $0.isSynced = true }
+      $0.isSynced = true
       $0.lastSign = now
     }
   }
