@@ -52,7 +52,7 @@ def main():
                     counts["renders"] += 1
                     check_objects(where, rendered, version)
                     check_rbac(where, rendered, merged)
-                    check_pod(where, rendered, version, options)
+                    check_pod(where, rendered, version, merged, options)
                     check_webhooks(where, rendered, version, merged)
                     check_test(where, rendered, merged)
                     check_metrics(where, rendered, known)

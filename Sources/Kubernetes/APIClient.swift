@@ -85,6 +85,8 @@ struct APIClient: Sendable {
     case 409: return ClusterError(.conflict, "\(server) has another state of \(subject) (409)\(said)")
     case 410:
       return ClusterError(.expired, "\(server) no longer has the state of \(subject) that was asked for (410)\(said)")
+    case 504 where told?.causes.contains("ResourceVersionTooLarge") == true:
+      return ClusterError(.expired, "\(server) does not know the state of \(subject) that was asked for (504)\(said)")
     case 429, 500...: return ClusterError(.unavailable, "\(server) cannot answer for \(subject) now (\(status))\(said)")
     case 300..<400:
       return ClusterError(
@@ -94,9 +96,11 @@ struct APIClient: Sendable {
   }
 
   /// The API's own description of a failure.
-  private struct Status {
+  struct Status {
     let reason: String
     let message: String?
+    /// The reasons of what led to it, 16 at most.
+    let causes: [String]
 
     init?(_ body: [UInt8]) {
       guard let root = try? JSONDocument(body, limits: .init(bytes: 64 << 10)).root,
@@ -104,6 +108,8 @@ struct APIClient: Sendable {
       else { return nil }
       reason = (try? root["reason"]?.string()) ?? ""
       message = try? root["message"]?.string()
+      let causes = (try? root["details"]?["causes"]?.elements()) ?? []
+      self.causes = causes.prefix(16).compactMap { try? $0["reason"]?.string() }
     }
   }
 }

@@ -40,7 +40,7 @@ extension APICluster {
 
 extension Deadline {
   /// How long `earlier` is ago; zero if it is not.
-  fileprivate func since(_ earlier: Deadline) -> Duration {
+  func since(_ earlier: Deadline) -> Duration {
     nanoseconds > earlier.nanoseconds ? .nanoseconds(Int64(clamping: nanoseconds - earlier.nanoseconds)) : .zero
   }
 }

@@ -26,7 +26,7 @@ public final class APICluster: Cluster {
   private let options: Options
   /// Each with the end of its time.
   private let flights: SingleFlight<ObjectID, Answer, Deadline>
-  private let read = Locked(BoundedCache<ObjectID, ClusterObject>(capacity: 512))
+  private let read = Locked(BoundedCache<ObjectID, ClusterObject>(capacity: 512, maximumCost: maximumCacheBytes))
   let pace: WatchPace
   let namespaceStore: NamespaceStore
   let namespaceWatch: ObjectWatch<Namespace>
@@ -35,6 +35,8 @@ public final class APICluster: Cluster {
   /// For other calls by the same connection.
   var client: APIClient { reader.client }
 
+  /// Of objects that were read: others than the latest are read again.
+  private static let maximumCacheBytes = 16 << 20
   /// Larger objects are read each time, so that the cache cannot fill the memory.
   private static let maximumCachedBytes = 128 << 10
 
@@ -56,7 +58,7 @@ public final class APICluster: Cluster {
     namespaceStore = store
     namespaceWatch = ObjectWatch(
       client: client, target: .namespaces, pace: pace, limits: limits, decode: { try Namespace(watched: $0) },
-      onChange: { store.take($0) })
+      onChange: { store.take($0) }, onBreak: { if $0.code == .forbidden { store.forbid() } })
     objects = WatchedObjects(client: client, pace: pace, limits: limits, bounds: bounds)
   }
 
@@ -179,6 +181,6 @@ public final class APICluster: Cluster {
   private func remember(_ object: ClusterObject, _ id: ObjectID) {
     guard options.lifetime > .zero, object.bytes <= Self.maximumCachedBytes else { return }
     let expires = Deadline.after(options.lifetime)
-    read.withLock { $0.insert(object, forKey: id, expires: expires) }
+    read.withLock { $0.insert(object, forKey: id, cost: object.bytes, expires: expires) }
   }
 }

@@ -51,7 +51,7 @@ public struct ClusterError: Error, Sendable, CustomStringConvertible {
     case invalid
     /// Somebody else changed the object meanwhile. Reading it again and writing again may help.
     case conflict
-    /// The state that a watch would go on from is no longer kept: list again.
+    /// The state that a watch would go on from is not there, no longer or not yet: list again.
     case expired
   }
 

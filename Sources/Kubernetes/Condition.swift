@@ -1,4 +1,3 @@
-import Glibc
 import JSON
 import Primitives
 
@@ -69,29 +68,6 @@ struct Condition: Sendable, Hashable {
 
   /// Seconds since 1970 as Kubernetes writes a time: `2026-11-24T10:00:00Z`.
   static func time(_ seconds: Int64) -> String {
-    var time = time_t(seconds)
-    var parts = tm()
-    guard gmtime_r(&time, &parts) != nil else { return "1970-01-01T00:00:00Z" }
-    func padded(_ value: Int32, _ width: Int = 2) -> String {
-      let digits = String(value)
-      return String(repeating: "0", count: max(0, width - digits.utf8.count)) + digits
-    }
-    return padded(parts.tm_year &+ 1900, 4) + "-" + padded(parts.tm_mon &+ 1) + "-" + padded(parts.tm_mday) + "T"
-      + padded(parts.tm_hour) + ":" + padded(parts.tm_min) + ":" + padded(parts.tm_sec) + "Z"
-  }
-}
-
-extension String {
-  /// At most `limit` bytes of UTF-8, with an ellipsis for what is cut off.
-  func bounded(bytes limit: Int) -> String {
-    guard utf8.count > limit else { return self }
-    var result = ""
-    var count = 3
-    for scalar in unicodeScalars {
-      count += UTF8.width(scalar)
-      if count > limit { break }
-      result.unicodeScalars.append(scalar)
-    }
-    return result + "…"
+    EventTime.calendar(seconds) + "Z"
   }
 }

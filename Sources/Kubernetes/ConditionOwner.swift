@@ -76,7 +76,7 @@ final class ConditionOwnerWriter: Sendable {
       return .ignored("\(kind) has no status subresource, so its objects cannot have the condition Degraded")
     }
     var condition = condition
-    condition.message = (Self.lead(subject) + condition.message).bounded(bytes: Condition.maximumMessageBytes)
+    condition.message = (Self.lead(subject) + condition.message).cut(toBytes: Condition.maximumMessageBytes)
     var conflicts = 0
     while true {
       do throws(ClusterError) {

@@ -64,7 +64,7 @@ struct ConditionWriter: Sendable {
     for _ in 0..<Self.maximumPages {
       let call = APICall(
         path: "/apis/apps/v1/statefulsets?limit=\(Self.pageSize)"
-          + (token.isEmpty ? "" : "&continue=" + Self.encoded(token)),
+          + (token.isEmpty ? "" : "&continue=" + WatchTarget.escaped(token)),
         subject: "the StatefulSets", permission: "list on statefulsets in the whole cluster",
         maximumResponseBytes: Self.maximumPageBytes)
       let response = try await client.send(call, deadline: .after(requestTimeout * 3))
@@ -103,18 +103,5 @@ struct ConditionWriter: Sendable {
       .invalid,
       "the answer of \(client.connection.server.url) for \(call.subject) is not usable: "
         + error.description.printable(limit: 300))
-  }
-
-  /// As it may stand in a query.
-  private static func encoded(_ text: String) -> String {
-    var result = ""
-    for byte in text.utf8 {
-      switch byte {
-      case 0x30...0x39, 0x41...0x5a, 0x61...0x7a, 0x2d, 0x2e, 0x5f, 0x7e:
-        result.unicodeScalars.append(Unicode.Scalar(byte))
-      default: result += (byte < 16 ? "%0" : "%") + String(byte, radix: 16, uppercase: true)
-      }
-    }
-    return result
   }
 }

@@ -10,12 +10,15 @@ typealias DegradedWatch =
 /// controller has dropped it, and takes it back when an update is let in.
 ///
 /// `decide` only notes; `run` does the work. Each StatefulSet concerned is watched by itself, for as long as its condition
-/// is true and some time after; how many there are is bounded. See `DegradedTrack` for the rules.
+/// is true and some time after; how many there are is bounded, in all and in each namespace, and so is the pace of all writes
+/// together. See `DegradedTrack` for the rules.
 public final class DegradedKeeper: Sendable {
   /// What may be set.
   public struct Options: Sendable {
     /// StatefulSets looked after at a time; beyond that the one longest without a verdict is let go.
     public var maximumObjects = 256
+    /// The same in one namespace, so that none can take all the places.
+    public var maximumObjectsPerNamespace = 64
     /// Kinds of owners that get the condition too.
     public var owners: Set<OwnerKind> = []
     /// How long a condition that is no longer true is kept there.
@@ -74,11 +77,9 @@ public final class DegradedKeeper: Sendable {
   }
 
   private struct State: Sendable {
-    var entries: [StatefulSetID: Entry] = [:]
-    /// By when they were last decided on, oldest first.
-    var order: [StatefulSetID] = []
-    /// Entries whose task is not begun yet.
-    var pending: [Entry] = []
+    var roster: DegradedRoster
+    /// Of all writes together: fifty at once, then ten a second.
+    var calls = KeyedPace<Int>((burst: 50, pace: .milliseconds(100)), capacity: 1)
     var writes: [WriteOutcome: Int] = [:]
     /// What was complained about, so that it is said once.
     var said: Set<Complaint> = []
@@ -91,7 +92,7 @@ public final class DegradedKeeper: Sendable {
   let owners: ConditionOwnerWriter
   let watch: DegradedWatch
   let logger: Logger
-  private let state = Locked(State())
+  private let state: Locked<State>
   private let wakes: AsyncStream<Void>
   private let waker: AsyncStream<Void>.Continuation
 
@@ -100,6 +101,10 @@ public final class DegradedKeeper: Sendable {
     logger: Logger = Logger(label: "pinseal.degraded"), watch: @escaping DegradedWatch
   ) {
     self.options = options
+    state = Locked(
+      State(
+        roster: DegradedRoster(
+          maximum: options.maximumObjects, maximumPerNamespace: options.maximumObjectsPerNamespace)))
     var standard = DegradedTrack.Limits()
     standard.recoveryLifetime = options.recoveryLifetime
     self.limits = limits ?? standard
@@ -113,35 +118,45 @@ public final class DegradedKeeper: Sendable {
 
   /// How it stands.
   public var statistics: Statistics {
-    state.withLock { Statistics(objects: $0.entries.count, writes: $0.writes) }
+    state.withLock { Statistics(objects: $0.roster.entries.count, writes: $0.writes) }
   }
 
   /// Whether this StatefulSet's condition is held to be true here. Never waits.
   public func holdsDegraded(_ id: StatefulSetID) -> Bool {
-    guard let entry = state.withLock({ $0.entries[id] }) else { return false }
+    guard let entry = state.withLock({ $0.roster.entries[id] }) else { return false }
     return entry.track.withLock { $0.goal.isTrue && $0.end == nil }
   }
 
   /// Notes what was found out about an update of the StatefulSet, whose stored state has `generation` (nil: not known). The
-  /// last verdict counts. Never waits.
+  /// last verdict counts; one for which there is no room is forgotten. Never waits.
   public func decide(_ id: StatefulSetID, _ verdict: DegradedVerdict, generation: Int64?) {
     let now = pace.now()
-    let entry = state.withLock { state -> Entry in
-      if let known = state.entries[id] {
+    let (entry, placement): (Entry, DegradedRoster.Placement) = state.withLock { state in
+      if let known = state.roster.entries[id] {
         let isAlive = known.track.withLock { track in
           guard track.end == nil else { return false }
           track.decide(verdict, generation: generation, now: now)
           return true
         }
         if isAlive {
-          state.order.removeAll { $0 == id }
-          state.order.append(id)
-          return known
+          state.roster.touch(id)
+          return (known, .placed)
         }
       }
       let made = Entry(DegradedTrack(id, verdict, generation: generation, limits: limits, now: now))
-      add(made, id, to: &state)
-      return made
+      return (made, state.roster.add(made, id, now: now))
+    }
+    switch placement {
+    case .placed: break
+    case .displaced(let other):
+      logger.notice(
+        "too many StatefulSets are degraded: the condition of this one is no longer kept",
+        metadata: ["statefulset": "\(other.namespace)/\(other.name)"])
+    case .refused:
+      logger.debug(
+        "too many StatefulSets are degraded: this one gets no condition",
+        metadata: ["statefulset": "\(id.namespace)/\(id.name)"])
+      return
     }
     entry.waker.yield()
     waker.yield()
@@ -152,11 +167,7 @@ public final class DegradedKeeper: Sendable {
     await withDiscardingTaskGroup { group in
       group.addTask { await self.adopt() }
       for await _ in wakes {
-        let pending = state.withLock { state in
-          defer { state.pending = [] }
-          return state.pending
-        }
-        for entry in pending { group.addTask { await self.keep(entry) } }
+        for entry in state.withLock({ $0.roster.takePending() }) { group.addTask { await self.keep(entry) } }
       }
       group.cancelAll()
     }
@@ -164,47 +175,9 @@ public final class DegradedKeeper: Sendable {
 
   // MARK: Entries
 
-  private func add(_ entry: Entry, _ id: StatefulSetID, to state: inout State) {
-    // A verdict makes room for its own; one that replaces an ended entry takes its place.
-    if state.entries[id] == nil, state.entries.count >= max(1, options.maximumObjects),
-      let least = leastConcerned(state)
-    {
-      drop(least, from: &state)
-    }
-    state.order.removeAll { $0 == id }
-    state.order.append(id)
-    state.entries[id] = entry
-    state.pending.append(entry)
-  }
-
-  /// Whom to let go: one whose condition is no longer true, else the one longest without a verdict.
-  private func leastConcerned(_ state: State) -> StatefulSetID? {
-    let recovered = state.order.first { id in state.entries[id]?.track.withLock { !$0.goal.isTrue } ?? true }
-    return recovered ?? state.order.first
-  }
-
-  private func drop(_ id: StatefulSetID, from state: inout State) {
-    state.order.removeAll { $0 == id }
-    guard let entry = state.entries.removeValue(forKey: id) else { return }
-    state.pending.removeAll { $0 === entry }
-    entry.track.withLock { $0.letGo() }
-    entry.waker.yield()
-    logger.notice(
-      "too many StatefulSets are degraded: the condition of this one is no longer kept",
-      metadata: ["statefulset": "\(id.namespace)/\(id.name)", "maximum": "\(options.maximumObjects)"])
-  }
-
-  private func remove(_ entry: Entry, _ id: StatefulSetID) {
-    state.withLock { state in
-      guard state.entries[id] === entry else { return }
-      state.entries[id] = nil
-      state.order.removeAll { $0 == id }
-    }
-  }
-
   /// Another StatefulSet of the same owner that is degraded, with its condition.
   func otherDegraded(_ owner: ControllingOwner, than id: StatefulSetID) -> (StatefulSetID, Condition)? {
-    let others = state.withLock { $0.entries.filter { $0.key != id && $0.key.namespace == id.namespace } }
+    let others = state.withLock { $0.roster.entries.filter { $0.key != id && $0.key.namespace == id.namespace } }
     for (other, entry) in others {
       let condition = entry.track.withLock { track in
         track.end == nil && track.goal.isTrue && track.object?.owner == owner ? track.goal : nil
@@ -224,11 +197,9 @@ public final class DegradedKeeper: Sendable {
         let found = try await writer.degraded(limit: options.maximumObjects)
         let now = pace.now()
         state.withLock { state in
-          for object in found where state.entries[object.id] == nil {
-            guard state.entries.count < options.maximumObjects,
-              let track = DegradedTrack(adopting: object, limits: limits, now: now)
-            else { continue }
-            add(Entry(track), object.id, to: &state)
+          for object in found where state.roster.entries[object.id] == nil {
+            guard let track = DegradedTrack(adopting: object, limits: limits, now: now) else { continue }
+            _ = state.roster.add(Entry(track), object.id, displaces: false, now: now)
           }
         }
         if !found.isEmpty {
@@ -257,19 +228,28 @@ public final class DegradedKeeper: Sendable {
         }
       }
       var wakes = entry.wakes.makeAsyncIterator()
+      var hasTurn = false
       working: while !Task.isCancelled {
         let now = pace.now()
-        switch entry.track.withLock({ $0.next(now: now) }) {
+        let action = entry.track.withLock { $0.next(now: now) }
+        if action.isCall {
+          // What is to be done may have changed by then.
+          if !hasTurn, case let wait = turn(now), wait > .zero {
+            hasTurn = true
+            await pace.sleep(wait)
+            continue
+          }
+          hasTurn = false
+        }
+        switch action {
         case .wait(let moment):
           guard let moment else {
             if await wakes.next() == nil { break working }
             continue
           }
-          let time = Duration.nanoseconds(
-            Int64(clamping: moment.nanoseconds &- min(now.nanoseconds, moment.nanoseconds)))
           let isOver = await withTaskGroup(of: Void.self) { timer in
             timer.addTask {
-              await self.pace.sleep(time)
+              await self.pace.sleep(moment.since(now))
               if !Task.isCancelled { entry.waker.yield() }
             }
             defer { timer.cancelAll() }
@@ -287,7 +267,16 @@ public final class DegradedKeeper: Sendable {
       }
       group.cancelAll()
     }
-    remove(entry, id)
+    state.withLock { $0.roster.remove(entry, id) }
+  }
+
+  /// Takes the next turn for a write; how long it is until then.
+  private func turn(_ now: Deadline) -> Duration {
+    state.withLock { state in
+      let moment = max(now, state.calls.next(0, now: now))
+      _ = state.calls.take(0, now: moment)
+      return moment.since(now)
+    }
   }
 
   private func write(_ goal: Condition, over version: String, _ entry: Entry, _ id: StatefulSetID) async {

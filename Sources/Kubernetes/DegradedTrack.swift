@@ -12,7 +12,7 @@ public enum DegradedVerdict: Sendable, Hashable {
   /// The condition that says so, without a time; its message printable and bounded.
   var condition: Condition {
     func made(_ status: String, _ reason: String, _ message: String) -> Condition {
-      let text = message.printable(limit: Condition.maximumMessageBytes).bounded(bytes: Condition.maximumMessageBytes)
+      let text = message.printable(limit: Condition.maximumMessageBytes).cut(toBytes: Condition.maximumMessageBytes)
       return Condition(status: status, reason: reason, message: text)
     }
     return switch self {
@@ -57,6 +57,14 @@ struct DegradedTrack: Sendable {
     /// Write this condition to the owner.
     case writeOwner(Condition, ControllingOwner)
     case end(End)
+
+    /// Whether the API server is asked for it.
+    var isCall: Bool {
+      switch self {
+      case .write, .writeOwner: true
+      case .wait, .end: false
+      }
+    }
   }
 
   enum End: Sendable, Equatable {

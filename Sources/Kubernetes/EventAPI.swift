@@ -82,19 +82,12 @@ struct EventAPI: Sendable {
     let response = try await client.send(call, deadline: deadline)
     guard success.contains(response.status) else {
       // What ends with its namespace is nothing to complain about, though the API server says "forbidden".
-      if response.status == 403, Self.isTerminating(response.body) {
+      if response.status == 403, APIClient.Status(response.body)?.causes.contains("NamespaceTerminating") == true {
         throw ClusterError(.notFound, "\(call.subject): the namespace is being deleted")
       }
       throw client.failure(status: response.status, body: response.body, of: call)
     }
     return response
-  }
-
-  private static func isTerminating(_ body: [UInt8]) -> Bool {
-    guard let root = try? JSONDocument(body, limits: .init(bytes: 64 << 10)).root,
-      let causes = try? root["details"]?["causes"]?.elements()
-    else { return false }
-    return causes.contains { $0["reason"]?.isString("NamespaceTerminating") == true }
   }
 
   private func body(_ event: ClusterEvent, name: String, at time: EventTime) -> [UInt8] {
@@ -149,17 +142,23 @@ struct EventTime: Sendable, Hashable {
 
   /// `2026-11-23T23:16:57.123456Z`.
   var text: String {
-    var seconds = time_t(nanoseconds / 1_000_000_000)
+    guard nanoseconds >= 0 else { return "1970-01-01T00:00:00.000000Z" }
+    return Self.calendar(nanoseconds / 1_000_000_000) + "."
+      + Self.padded(Int(nanoseconds % 1_000_000_000 / 1000), 6) + "Z"
+  }
+
+  /// Seconds since the beginning of 1970 as `2026-11-23T23:16:57`.
+  static func calendar(_ seconds: Int64) -> String {
+    var time = time_t(seconds)
     var parts = tm()
-    guard nanoseconds >= 0, gmtime_r(&seconds, &parts) != nil else { return "1970-01-01T00:00:00.000000Z" }
-    func padded(_ value: Int, _ width: Int) -> String {
-      let digits = String(value)
-      return String(repeating: "0", count: max(0, width - digits.utf8.count)) + digits
-    }
-    let date = [Int(parts.tm_year) + 1900, Int(parts.tm_mon) + 1, Int(parts.tm_mday)]
-    let time = [Int(parts.tm_hour), Int(parts.tm_min), Int(parts.tm_sec)]
-    return padded(date[0], 4) + "-" + padded(date[1], 2) + "-" + padded(date[2], 2) + "T"
-      + time.map { padded($0, 2) }.joined(separator: ":") + "."
-      + padded(Int(nanoseconds % 1_000_000_000 / 1000), 6) + "Z"
+    guard gmtime_r(&time, &parts) != nil else { return "1970-01-01T00:00:00" }
+    let date = [padded(Int(parts.tm_year) + 1900, 4), padded(Int(parts.tm_mon) + 1, 2), padded(Int(parts.tm_mday), 2)]
+    let day = [parts.tm_hour, parts.tm_min, parts.tm_sec].map { padded(Int($0), 2) }
+    return date.joined(separator: "-") + "T" + day.joined(separator: ":")
+  }
+
+  private static func padded(_ value: Int, _ width: Int) -> String {
+    let digits = String(value)
+    return String(repeating: "0", count: max(0, width - digits.utf8.count)) + digits
   }
 }

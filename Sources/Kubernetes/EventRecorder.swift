@@ -6,7 +6,7 @@ import Primitives
 /// The same thing seen again within six minutes counts one Event up (`series`), at most once a minute. New Events are
 /// limited for each StatefulSet (ten, then one a minute) and each namespace (sixty, then one in five seconds), calls to the
 /// API server for all together (fifty, then ten a second). An API server that is away is asked again for a while; what
-/// waits is bounded, and the oldest makes room.
+/// waits is bounded, in all and of each namespace, and the oldest makes room.
 public final class EventRecorder: Sendable {
   /// Counts since the start, of Events recorded.
   public struct Statistics: Sendable, Equatable {
@@ -38,15 +38,24 @@ public final class EventRecorder: Sendable {
   private struct State: Sendable {
     var queue: [Item] = []
     var series: EventSeries
-    var objects: Pace<[String]>
-    var namespaces: Pace<String>
-    var calls: Pace<Int>
+    var objects: KeyedPace<[String]>
+    var namespaces: KeyedPace<String>
+    var calls: KeyedPace<Int>
     var pausedUntil = Deadline(nanoseconds: 0)
     var failuresInRow = 0
     /// Verbs that RBAC does not allow, and that was said.
     var complained: Set<String> = []
     var stopsAt: Deadline?
     var statistics = Statistics()
+
+    /// Where the item is that must make room for one more of this namespace; nil if there is room.
+    func oldest(tooManyWith namespace: String, _ bounds: EventBounds) -> Int? {
+      if queue.count >= bounds.queuedPerNamespace {
+        let own = queue.indices.lazy.filter { queue[$0].event.namespace == namespace }
+        if own.count >= bounds.queuedPerNamespace { return own.first }
+      }
+      return queue.count >= bounds.queued ? queue.startIndex : nil
+    }
   }
 
   /// What there is to do now.
@@ -76,8 +85,8 @@ public final class EventRecorder: Sendable {
     self.clock = clock
     state = Locked(
       State(
-        series: EventSeries(bounds), objects: Pace(bounds.object), namespaces: Pace(bounds.namespace),
-        calls: Pace(bounds.calls, capacity: 1)))
+        series: EventSeries(bounds), objects: KeyedPace(bounds.object), namespaces: KeyedPace(bounds.namespace),
+        calls: KeyedPace(bounds.calls, capacity: 1)))
   }
 
   /// How it does.
@@ -93,8 +102,8 @@ public final class EventRecorder: Sendable {
         state.statistics.dropped += 1
         return
       }
-      if state.queue.count >= bounds.queued {
-        state.queue.removeFirst()
+      if let oldest = state.oldest(tooManyWith: event.namespace, bounds) {
+        state.queue.remove(at: oldest)
         state.statistics.dropped += 1
       }
       state.queue.append(item)
@@ -102,7 +111,7 @@ public final class EventRecorder: Sendable {
     bell.ring()
   }
 
-  /// Takes no more; `run` writes what is queued, for two seconds at most, and ends.
+  /// Takes no more; `run` writes what is queued, for two seconds at most after the call under way, and ends.
   public func stop() {
     let end = now().advanced(by: bounds.flushTime)
     state.withLock { state in

@@ -104,9 +104,7 @@ public final class FileCluster: Cluster {
   public func status() -> ClusterStatus {
     let (failure, since) = state.withLock { ($0.failure, $0.failingSince) }
     guard let failure, let since else { return ClusterStatus() }
-    let now = Deadline.now.nanoseconds
-    let duration = Duration.nanoseconds(Int64(clamping: now > since.nanoseconds ? now - since.nanoseconds : 0))
-    return ClusterStatus(troubles: [.init(subject: "the files", duration: duration, reason: failure)])
+    return ClusterStatus(troubles: [.init(subject: "the files", duration: Deadline.now.since(since), reason: failure)])
   }
 
   private func heldSecret(_ name: String, _ namespace: String) throws(ClusterError) -> Secret {

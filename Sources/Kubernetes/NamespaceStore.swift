@@ -9,6 +9,8 @@ final class NamespaceStore: Sendable {
     var namespaces: [String: Namespace] = [:]
     var bytes = 0
     var isFull = false
+    /// How often it was said to be forbidden since the last list.
+    var refusals = 0
   }
 
   private let state = Locked(State())
@@ -17,7 +19,7 @@ final class NamespaceStore: Sendable {
 
   /// Holds annotations of `maximumBytes` together. A namespace beyond that is as one that was not seen: it is read when
   /// somebody asks.
-  init(maximumBytes: Int = 256 << 20) { self.maximumBytes = maximumBytes }
+  init(maximumBytes: Int = 64 << 20) { self.maximumBytes = maximumBytes }
 
   /// The namespace, if it was seen.
   func namespace(_ name: String) -> Namespace? { state.withLock { $0.namespaces[name] } }
@@ -27,6 +29,16 @@ final class NamespaceStore: Sendable {
 
   /// How many are kept.
   var count: Int { state.withLock { $0.namespaces.count } }
+
+  /// Told that the watch is forbidden. Once may be a server that has just begun; after that, what is known is old and
+  /// nobody's to go on with: namespaces are read when somebody asks.
+  func forbid() {
+    state.withLock { state in
+      state.refusals += 1
+      guard state.refusals > 1 else { return }
+      (state.namespaces, state.bytes) = ([:], 0)
+    }
+  }
 
   /// Takes up what the watch saw.
   func take(_ change: WatchChange<Namespace>) {
@@ -38,6 +50,7 @@ final class NamespaceStore: Sendable {
         state.namespaces.reserveCapacity(all.count)
         state.bytes = 0
         state.isFull = false
+        state.refusals = 0
         for namespace in all { store(namespace, in: &state) }
         state.isSynced = true
       case .stored(let namespace): store(namespace, in: &state)

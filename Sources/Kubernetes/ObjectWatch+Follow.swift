@@ -16,7 +16,7 @@ extension ObjectWatch {
     }
     noteOpen()
     var splitter = LineSplitter(limit: limits.lineBytes)
-    while let piece = try await next(of: stream, call) {
+    while let piece = try await next(of: stream, call, &version) {
       guard let lines = splitter.lines(adding: piece) else {
         throw WatchFailure(
           error: unusable(ClusterError(.invalid, "an event has more than \(limits.lineBytes) bytes")), listsAnew: true)
@@ -45,8 +45,13 @@ extension ObjectWatch {
     return stream
   }
 
-  /// What a failure says of itself: it is short and comes at once.
+  /// What a failure says of itself: it is short and comes at once, or is not waited for.
   private func beginning(of stream: any HTTPStream) async -> [UInt8] {
+    let timer = Task { [time = limits.requestTimeout] in
+      try? await Task.sleep(for: time)
+      if !Task.isCancelled { stream.close() }
+    }
+    defer { timer.cancel() }
     var body: [UInt8] = []
     for _ in 0..<8 where body.count < 64 << 10 {
       guard let piece = try? await stream.next() else { break }
@@ -55,12 +60,18 @@ extension ObjectWatch {
     return body
   }
 
-  /// The next piece; nil at the end, which silence is too: a connection that is dead says nothing.
-  private func next(of stream: any HTTPStream, _ call: APICall) async throws(WatchFailure) -> [UInt8]? {
+  /// The next piece; nil at the end, which silence is too: a connection that is dead says nothing. Nor does a server that
+  /// was set back to an older state and waits for `version` to come, so the whole is then listed anew.
+  private func next(
+    of stream: any HTTPStream, _ call: APICall, _ version: inout String?
+  ) async throws(WatchFailure) -> [UInt8]? {
     do throws(HTTPClientError) {
       return try await stream.next()
     } catch {
-      if error.code == .timedOut { return nil }
+      if error.code == .timedOut {
+        version = nil
+        return nil
+      }
       throw WatchFailure(error: client.failure(error, of: call))
     }
   }

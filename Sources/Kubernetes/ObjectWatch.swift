@@ -5,9 +5,9 @@ import Primitives
 
 /// Lists a collection and then follows it, for as long as `run` does.
 ///
-/// What was missed is never guessed: a watch goes on from the last resource version that it saw, and where the server no
-/// longer has that, or sent something that cannot be read, the whole is listed anew. `onChange` is called by one task, in
-/// the order of things; it must not wait.
+/// What was missed is never guessed: a watch goes on from the last resource version that it saw, and where the server does
+/// not have that, said nothing for long or sent something that cannot be read, the whole is listed anew. `onChange` is
+/// called by one task, in the order of things; it must not wait.
 final class ObjectWatch<Object: Sendable>: Sendable {
   /// Makes what is kept of an object of the API. A listed object for which it throws is left out, as if there were none.
   typealias Decoder = @Sendable (JSONValue) throws -> Object
@@ -23,8 +23,11 @@ final class ObjectWatch<Object: Sendable>: Sendable {
   private let onBreak: @Sendable (ClusterError) -> Void
   private let state = Locked(WatchStatus())
 
+  /// So many may come to nothing: five tries take about ten seconds.
+  private static var earlyRefusals: Int { 5 }
+
   /// A watch that begins with `run`. That it broke is logged once, at `logLevel`, and that it recovered; `onBreak` is told
-  /// each time.
+  /// each time, but not of what may pass by itself.
   init(
     client: APIClient, target: WatchTarget, pace: WatchPace = WatchPace(), limits: WatchLimits = WatchLimits(),
     logLevel: Logger.Level = .warning, decode: @escaping Decoder,
@@ -51,6 +54,8 @@ final class ObjectWatch<Object: Sendable>: Sendable {
     var version: String?
     // Whether the last failure already had the whole listed anew.
     var listsAnew = false
+    // How often in a row it was forbidden.
+    var refusals = 0
     while !Task.isCancelled {
       do throws(WatchFailure) {
         if version == nil {
@@ -64,12 +69,19 @@ final class ObjectWatch<Object: Sendable>: Sendable {
         if pace.now() < start.advanced(by: .seconds(1)) { await pace.sleep(backoff.next(pace)) }
       } catch {
         if Task.isCancelled { return }
-        note(error.error)
-        if error.listsAnew { version = nil }
+        if status.failure == nil { refusals = 0 }
+        let isForbidden = error.error.code == .forbidden
+        refusals = isForbidden ? refusals + 1 : 0
+        // An API server that has just begun refuses everybody until it knows its rules: the first words are asked again
+        // soon, and what was allowed before is not taken for forbidden because of them.
+        let isEarly = isForbidden && refusals <= Self.earlyRefusals
+        note(error.error, isPassing: isEarly && status.isSynced)
+        // Where only watching is forbidden, the list of each minute at least is not of yesterday.
+        if error.listsAnew || isForbidden && !isEarly { version = nil }
         // The server answers: nothing is gained by listing later, unless the list before led to the same.
         let isAtOnce = error.listsAnew && !listsAnew
         listsAnew = error.listsAnew
-        let pause = max(error.leastPause(pace), isAtOnce ? .zero : backoff.next(pace))
+        let pause = max(error.leastPause(pace, isEarly: isEarly), isAtOnce ? .zero : backoff.next(pace))
         if pause > .zero { await pace.sleep(pause) }
       }
     }
@@ -78,10 +90,10 @@ final class ObjectWatch<Object: Sendable>: Sendable {
   // MARK: Status
 
   /// A whole list, an event, a bookmark.
-  func noteSign(listed: Bool = true) {
+  func noteSign() {
     let now = pace.now()
     state.withLock {
-      if listed { $0.isSynced = true }
+      $0.isSynced = true
       $0.lastSign = now
     }
   }
@@ -100,7 +112,7 @@ final class ObjectWatch<Object: Sendable>: Sendable {
     if since != nil { logger.log(level: logLevel, "the watch sees again", metadata: ["watch": "\(target.subject)"]) }
   }
 
-  private func note(_ error: ClusterError) {
+  private func note(_ error: ClusterError, isPassing: Bool) {
     let now = pace.now()
     let isNews = state.withLock { state in
       defer {
@@ -110,7 +122,7 @@ final class ObjectWatch<Object: Sendable>: Sendable {
       }
       return state.failure?.code != error.code
     }
-    onBreak(error)
+    if !isPassing { onBreak(error) }
     guard isNews else { return }
     logger.log(
       level: logLevel, "the watch broke and is begun again",

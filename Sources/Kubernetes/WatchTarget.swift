@@ -48,7 +48,8 @@ extension WatchTarget {
     return path + "?" + query.joined(separator: "&")
   }
 
-  private static func escaped(_ text: String) -> String {
+  /// As it may stand in a query.
+  static func escaped(_ text: String) -> String {
     var result: [UInt8] = []
     for byte in text.utf8 {
       switch byte {

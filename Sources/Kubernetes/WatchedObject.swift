@@ -36,10 +36,10 @@ struct KeptObject: Sendable {
 }
 
 extension ClusterObject {
-  /// Of all values together; a namespace counts as none.
+  /// Of all values together.
   var bytes: Int {
     switch self {
-    case .namespace: 0
+    case .namespace(let namespace): namespace.annotations.values.reduce(0) { $0 + $1.utf8.count }
     case .secret(let secret): secret.data.values.reduce(0) { $0 + $1.count }
     case .configMap(let configMap): configMap.data.values.reduce(0) { $0 + $1.utf8.count }
     }

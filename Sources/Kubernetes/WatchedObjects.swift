@@ -13,8 +13,8 @@ final class WatchedObjects: Sendable {
     var watches = 512
     /// Watches of one namespace, so that none can take them all: names in Pod templates are anybody's.
     var watchesPerNamespace = 64
-    /// Larger objects are not kept.
-    var bytes = 128 << 10
+    /// Larger objects are not kept: keys and credentials are small, and all of them together must leave room in the memory.
+    var bytes = 64 << 10
     /// A watch that nobody asked for so long ends.
     var idle = Duration.seconds(600)
     /// Where there is no room, one that nobody asked for so long makes room.

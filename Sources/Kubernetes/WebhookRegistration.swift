@@ -53,14 +53,20 @@ public struct WebhookRegistration: Sendable {
   public let resourceVersion: String
   /// The authorities (PEM) of each webhook in it, in their order; empty where there are none.
   public let bundles: [[UInt8]]
+  /// The name by which the API server calls each of them: `SERVICE.NAMESPACE.svc`, or the host of its URL.
+  public let hosts: [String]
   /// Who else writes them, in words; nil if nothing shows anybody.
   public let otherWriter: String?
 
   /// A configuration of these parts.
-  public init(id: WebhookRegistrationID, resourceVersion: String, bundles: [[UInt8]], otherWriter: String? = nil) {
+  public init(
+    id: WebhookRegistrationID, resourceVersion: String, bundles: [[UInt8]], hosts: [String] = [],
+    otherWriter: String? = nil
+  ) {
     self.id = id
     self.resourceVersion = resourceVersion
     self.bundles = bundles
+    self.hosts = hosts
     self.otherWriter = otherWriter
   }
 }
@@ -78,16 +84,28 @@ extension WebhookRegistration {
   init(reading root: JSONValue, id: WebhookRegistrationID, manager: String) throws(JSONError) {
     let metadata = try root.member("metadata")
     var bundles: [[UInt8]] = []
+    var hosts: [String] = []
     for webhook in try root.optionalMember("webhooks")?.elements() ?? [] {
       let text = try webhook["clientConfig"]?.optionalMember("caBundle")?.string() ?? ""
       // What is no base64 cannot be what is wanted either.
       bundles.append(Base64.decode(text) ?? Array(text.utf8))
+      hosts.append(try Self.host(webhook["clientConfig"]))
     }
     let injector = try Self.injector(metadata)
     let applier = try Self.applier(metadata, besides: manager)
     self.init(
-      id: id, resourceVersion: try metadata.member("resourceVersion").string(), bundles: bundles,
+      id: id, resourceVersion: try metadata.member("resourceVersion").string(), bundles: bundles, hosts: hosts,
       otherWriter: injector ?? applier)
+  }
+
+  /// Whom the API server expects the certificate to be for.
+  private static func host(_ client: JSONValue?) throws(JSONError) -> String {
+    if let service = try client?.optionalMember("service") {
+      return try service.member("name").string() + "." + service.member("namespace").string() + ".svc"
+    }
+    let url = try client?.optionalMember("url")?.string() ?? ""
+    let authority = url.drop { $0 != "/" }.drop { $0 == "/" }.prefix { $0 != "/" && $0 != "?" }
+    return (authority.hasPrefix("[") ? authority : authority.prefix { $0 != ":" }).lowercased()
   }
 
   private static func injector(_ metadata: JSONValue) throws(JSONError) -> String? {

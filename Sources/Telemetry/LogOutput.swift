@@ -28,7 +28,7 @@ public struct LogOutput: Sendable {
   /// Standard error by a thread of its own: nobody who logs waits for who reads. What is queued when the process exits is
   /// written then, for a second at most.
   public static func standardErrorInBackground(format: LogFormat) -> LogOutput {
-    let writer = LogWriter(write: { fileDescriptor(2, $0) }) { count in
+    let writer = LogWriter(write: { fileDescriptor(2, $0, waits: true) }) { count in
       StructuredLogHandler.line(
         LogEvent(
           level: .warning, message: "log lines dropped", metadata: ["count": "\(count)"], source: "", file: #fileID,
@@ -50,8 +50,9 @@ public struct LogOutput: Sendable {
     for writer in background.withLock({ $0 }) { writer.flush(within: .seconds(1)) }
   }
 
-  /// Writes `line` to a file descriptor. What cannot be written is dropped: a log must not stop what it logs.
-  static func fileDescriptor(_ descriptor: CInt, _ line: [UInt8]) {
+  /// Writes `line` to a file descriptor. What cannot be written is dropped: a log must not stop what it logs. But who
+  /// `waits` has a thread for it, and goes on where a pipe that does not block is full.
+  static func fileDescriptor(_ descriptor: CInt, _ line: [UInt8], waits: Bool = false) {
     var rest = line[...]
     while !rest.isEmpty {
       let written = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
@@ -59,6 +60,9 @@ public struct LogOutput: Sendable {
         rest = rest.dropFirst(written)
       } else if written < 0, errno == EINTR {
         continue
+      } else if written < 0, waits, errno == EAGAIN {
+        var event = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+        guard poll(&event, 1, -1) >= 0 || errno == EINTR else { return }
       } else {
         return
       }

@@ -151,6 +151,13 @@ public final class CertificateKeeper: Sendable {
           "\(id): caBundle is written by \(other), and must have one writer only; take that away, or do without --self-managed-tls"
         )
       }
+      // Its authority would be taken from a webhook that is not Pinseal's; nor would a certificate for other names do.
+      if let host = found.hosts.first(where: { !configuration.dnsNames.contains($0) }) {
+        throw CertificateKeeperError(
+          isFinal: true,
+          "\(id) has a webhook at \"\(host.printable(limit: 253))\", which the certificate is not for; name it with "
+            + "--tls-dns-name if it is Pinseal, else it belongs into a configuration of its own")
+      }
       registrations.append(found)
     }
     let trusted = registrations.map { Self.certificates($0) }

@@ -25,6 +25,9 @@ public final class ClusterPolicySource: PolicySource {
     let expires: Deadline?
   }
 
+  /// Of the annotations of all policies that are kept.
+  private static let maximumKeptBytes = 32 << 20
+
   private let cluster: any Cluster
   private let enabledByDefault: Bool
   private let serverCredentials: ServerCredentials
@@ -44,7 +47,7 @@ public final class ClusterPolicySource: PolicySource {
     self.serverCredentials = serverCredentials
     self.keyLifetime = keyLifetime
     self.trust = trust
-    kept = Locked(BoundedCache(capacity: capacity))
+    kept = Locked(BoundedCache(capacity: capacity, maximumCost: Self.maximumKeptBytes))
   }
 
   /// The trust root as it is now.
@@ -189,6 +192,7 @@ public final class ClusterPolicySource: PolicySource {
     let kept = Kept(
       annotations: namespace.annotations, policy: policy, material: material,
       expires: material.isEmpty ? nil : .after(keyLifetime))
-    self.kept.withLock { $0.insert(kept, forKey: namespace.name) }
+    let bytes = namespace.annotations.reduce(0) { $0 + $1.key.utf8.count + $1.value.utf8.count }
+    self.kept.withLock { $0.insert(kept, forKey: namespace.name, cost: bytes) }
   }
 }

@@ -77,7 +77,7 @@ public struct EventService: Service {
   /// Runs `recorder`.
   public init(recorder: EventRecorder) { self.recorder = recorder }
 
-  /// Writes until the shutdown, then what is left, for two seconds at most.
+  /// Writes until the shutdown, then what is left, for two seconds at most after the call under way.
   public func run() async throws {
     let recorder = recorder
     await withGracefulShutdownHandler {

@@ -131,10 +131,13 @@ import Testing
 
   @Test func `every webhook of a configuration gets the bundle, and only as the configuration was read`() async throws {
     let body = Self.configuration(
-      webhooks: #"[{"name": "a", "clientConfig": {"caBundle": "aGVsbG8="}}, {"name": "b", "clientConfig": {}}]"#)
+      webhooks: #"[{"name": "a", "clientConfig": {"caBundle": "aGVsbG8=", "#
+        + #""service": {"name": "s", "namespace": "n"}}}, "#
+        + #"{"name": "b", "clientConfig": {"url": "https://Pinseal.example:8443/mutate?timeout=1s"}}]"#)
     let http = ScriptedHTTP(200, body)
     let registration = try #require(try await objects(http).registration(try id(), deadline: soon))
     #expect(registration.bundles == [Array("hello".utf8), []] && registration.otherWriter == nil)
+    #expect(registration.hosts == ["s.n.svc", "pinseal.example"])
     try await objects(http).setBundle(Array("new".utf8), of: registration, deadline: soon)
     #expect(
       http.requests.map(\.url)

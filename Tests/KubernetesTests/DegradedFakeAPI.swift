@@ -49,7 +49,8 @@ final class DegradedFakeAPI: Sendable {
   }
 
   func keeper(
-    maximumObjects: Int = 256, owners: Set<OwnerKind> = [], _ change: (inout DegradedTrack.Limits) -> Void = { _ in }
+    maximumObjects: Int = 256, owners: Set<OwnerKind> = [], pace: DegradedKeeper.Pace = .init(),
+    _ change: (inout DegradedTrack.Limits) -> Void = { _ in }
   ) throws -> DegradedKeeper {
     var options = DegradedKeeper.Options()
     options.maximumObjects = maximumObjects
@@ -60,7 +61,7 @@ final class DegradedFakeAPI: Sendable {
     limits.firstRetry = .milliseconds(1)
     limits.longestRetry = .milliseconds(5)
     change(&limits)
-    return DegradedKeeper(try writer(), options: options, limits: limits) { id, onChange in
+    return DegradedKeeper(try writer(), options: options, limits: limits, pace: pace) { id, onChange in
       let key = self.state.withLock { state in
         state.nextWatcher += 1
         state.watchers[state.nextWatcher] = (id, onChange)

@@ -163,6 +163,22 @@ import Testing
     }
   }
 
+  @Test func `many that are refused together are written fifty at once, then ten a second`() async throws {
+    let names = (0..<60).map { "db-\($0)" }
+    let api = Fake(Dictionary(uniqueKeysWithValues: names.map { ($0, Fake.Stored()) }))
+    let sleeps = Locked<[Int]>([])
+    let start = Deadline.now
+    var pace = DegradedKeeper.Pace()
+    pace.now = { start }
+    pace.sleep = { time in sleeps.withLock { $0.append(time.milliseconds) } }
+    let keeper = try api.keeper(pace: pace)
+    try await running(keeper) {
+      for name in names { keeper.decide(Fake.id(name), .refused("no"), generation: 1) }
+      try await eventually("written") { names.allSatisfy { api.condition($0)?.isTrue == true } }
+    }
+    #expect(sleeps.withLock { $0.sorted() } == Array(stride(from: 100, through: 1000, by: 100)))
+  }
+
   @Test func `refused and failed writes are tried again and counted`() async throws {
     let api = Fake()
     api.state.withLock { $0.refusals = [503, 403, 500, 409] }

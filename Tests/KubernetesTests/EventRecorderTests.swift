@@ -229,6 +229,22 @@ func failure(
     #expect(try text(stage.bodies(.post).first?["regarding"]?["name"]) == "s10")
   }
 
+  @Test func `what waits of one namespace does not push out what waits of others`() async throws {
+    var bounds = EventBounds()
+    bounds.queued = 20
+    bounds.queuedPerNamespace = 10
+    let stage = try EventStage.willing(bounds: bounds)
+    stage.recorder.record(failure(namespace: "quiet"))
+    for number in 0..<100 {
+      stage.recorder.record(failure(subject: .statefulSet(name: "s\(number)", uid: "u"), namespace: "loud"))
+    }
+    await stage.recorder.settle()
+    let bodies = try stage.bodies(.post)
+    #expect(stage.recorder.statistics.dropped == 90 && bodies.count == 11)
+    #expect(text(bodies.first?["metadata"]?["namespace"]) == "quiet")
+    #expect(text(bodies.last?["regarding"]?["name"]) == "s99")
+  }
+
   // MARK: New StatefulSets
 
   @Test func `an Event about a StatefulSet that is being created waits for it to appear`() async throws {
@@ -434,7 +450,7 @@ func failure(
   }
 
   @Test func `a pace lets a burst through, then one at a time, and holds no more keys than it may`() {
-    var pace = Pace<Int>((burst: 3, pace: .seconds(1)), capacity: 4)
+    var pace = KeyedPace<Int>((burst: 3, pace: .seconds(1)), capacity: 4)
     let start = Deadline(nanoseconds: 1_000_000_000_000)
     func takes(_ count: Int, _ moment: Deadline) -> [Bool] {
       var taken: [Bool] = []

@@ -29,6 +29,9 @@ import Testing
   }
 
   static let gone = APIClusterTests.status(410, "Expired", "too old resource version")
+  static let ahead =
+    #"{"kind":"Status","apiVersion":"v1","status":"Failure","message":"Too large resource version: 10, current: 4","#
+    + #""reason":"Timeout","details":{"causes":[{"reason":"ResourceVersionTooLarge"}]},"code":504}"#
   static func errorEvent(_ code: Int) -> Piece {
     .text(#"{"type":"ERROR","object":\#(APIClusterTests.status(code, "Expired", "no more"))}"# + "\n")
   }
@@ -165,9 +168,15 @@ import Testing
       [page([]), .watch([.text(#"{"type":"ADDED","object":\#(object("a", 11))}"#), .time(.seconds(60))])],
       queries: [list, watch(10), watch(10)], changes: ["listed "]),
     Case(
-      "silence is an end like another: what is dead says nothing",
-      [page([]), .watch([event("ADDED", "a", 11), .time(.seconds(100)), .fails(.timedOut)])],
-      queries: [list, watch(10), watch(11)], changes: ["listed ", "stored a@11"]),
+      "silence lists anew: what is dead says nothing, nor does a server whose past was put back",
+      [
+        page([]), .watch([event("ADDED", "a", 11), .time(.seconds(100)), .fails(.timedOut)]),
+        page([("b", 3)], version: "4"),
+      ], queries: [list, watch(10), list, watch(4)], changes: ["listed ", "stored a@11", "listed b@3"]),
+    Case(
+      "a version that the server does not know yet lists anew",
+      [page([("a", 1)]), .watch([.text(ahead)], status: 504), page([("b", 2)], version: "4")],
+      queries: [list, watch(10), list, watch(4)], changes: ["listed a@1", "listed b@2"], breaks: 1),
     Case(
       "an ERROR of 410 lists anew", [page([("a", 1)]), .watch([errorEvent(410)]), page([("b", 2)], version: "20")],
       queries: [list, watch(10), list, watch(20)], changes: ["listed a@1", "listed b@2"], breaks: 1),
@@ -208,9 +217,17 @@ import Testing
       ], queries: [list, list, watch(10), watch(10), watch(10), watch(10)], changes: ["listed "],
       sleeps: [7000, 9000, 60000, 2000], breaks: 4),
     Case(
-      "what is forbidden is tried slowly",
-      [.list(403, ""), page([("a", 1)]), .watch([], status: 403)], queries: [list, list, watch(10), watch(10)],
-      changes: ["listed a@1"], sleeps: [30000, 30000], breaks: 2),
+      "what stays forbidden is tried slowly; a server that has just begun may not know better",
+      Array(repeating: .list(403, ""), count: 7) + [page([("a", 1)])],
+      queries: Array(repeating: list, count: 8) + [watch(10)], changes: ["listed a@1"],
+      sleeps: [250, 500, 1000, 2000, 4000, 30000, 30000], breaks: 7),
+    Case(
+      "where only watching is forbidden the whole is listed again and again",
+      [page([("a", 1)])] + Array(repeating: .watch([], status: 403), count: 6)
+        + [page([("a", 2)]), .watch([], status: 403), page([("a", 3)])],
+      queries: [list] + Array(repeating: watch(10), count: 6) + [list, watch(10), list, watch(10)],
+      changes: ["listed a@1", "listed a@2", "listed a@3"],
+      sleeps: [250, 500, 1000, 2000, 4000, 30000, 30000], breaks: 7),
     Case(
       "a page that is too large is asked for in smaller ones, and then in larger again",
       [
@@ -290,6 +307,22 @@ import Testing
     #expect(!never.isSynced && never.lastSign == nil && never.brokenSince != nil)
   }
 
+  @Test func `a refusal whose body never comes is not waited for`() async throws {
+    let api = MuteAPI()
+    let client = APIClient(
+      transport: try APITransport(
+        Connection(server: try ServerAddress(parsing: "https://api.example:6443")),
+        make: { _ throws(HTTPClientError) in api }, makeStreaming: { _ throws(HTTPClientError) in api }))
+    var limits = WatchLimits()
+    limits.requestTimeout = .milliseconds(20)
+    let watch = ObjectWatch<Namespace>(
+      client: client, target: .namespaces, limits: limits, decode: { try Namespace(watched: $0) }, onChange: { _ in })
+    let task = Task { await watch.run() }
+    #expect(await eventually { watch.status.failure?.code == .unavailable })
+    task.cancel()
+    await task.value
+  }
+
   @Test func `what RBAC must allow is said`() async throws {
     let status = try await Self.run([.list(403, APIClusterTests.status(403, "Forbidden", "no"))]).status
     #expect(status.failure?.code == .forbidden)
@@ -314,4 +347,29 @@ import Testing
     #expect(seen.sleeps == [])
     #expect(seen.status.breaks == 0)
   }
+}
+
+/// Lists nothing, refuses to be watched, and does not go on to say why.
+private final class MuteAPI: HTTPExchanging, HTTPStreaming {
+  func send(_ request: HTTPRequest, deadline: Deadline) async throws(HTTPClientError) -> HTTPResponse {
+    let body = #"{"kind":"NamespaceList","apiVersion":"v1","metadata":{"resourceVersion":"1"},"items":[]}"#
+    return HTTPResponse(status: 200, body: Array(body.utf8))
+  }
+
+  func open(
+    _ request: HTTPRequest, deadline: Deadline, silence: Duration
+  ) async throws(HTTPClientError) -> any HTTPStream { MuteStream() }
+}
+
+private final class MuteStream: HTTPStream {
+  let status = 503
+  let headers: [(name: String, value: String)] = []
+  private let end = Gate()
+
+  func next() async throws(HTTPClientError) -> [UInt8]? {
+    await end.wait()
+    throw ScriptedAPI.error(.cancelled)
+  }
+
+  func close() { end.open() }
 }

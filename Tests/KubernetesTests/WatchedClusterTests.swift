@@ -311,6 +311,43 @@ import Testing
     }
   }
 
+  @Test func `policies of namespaces that may no longer be listed are nobody's to go on with`() async throws {
+    api.put(namespace: "a", ["pinseal.dev/pin": "digest"])
+    try await watching { cluster in
+      api.forbid("LIST", "WATCH")
+      api.setDown(true)
+      api.setDown(false)
+      #expect(
+        await eventually {
+          clock.advance(by: .seconds(1))
+          return cluster.knownNamespace("a") == nil
+        })
+      let read = try await cluster.namespace("a", deadline: Self.soon)
+      #expect(read.annotations == ["pinseal.dev/pin": "digest"])
+      api.forbid()
+      #expect(
+        await eventually {
+          clock.advance(by: .seconds(1))
+          return cluster.knownNamespace("a") != nil
+        })
+    }
+  }
+
+  @Test func `where only watching namespaces is forbidden a list brings what changed`() async throws {
+    api.put(namespace: "a", ["pinseal.dev/pin": "digest"])
+    try await watching { cluster in
+      api.forbid("WATCH")
+      api.setDown(true)
+      api.setDown(false)
+      api.put(namespace: "a", ["pinseal.dev/pin": "none"])
+      #expect(
+        await eventually {
+          clock.advance(by: .seconds(1))
+          return cluster.knownNamespace("a")?.annotations == ["pinseal.dev/pin": "none"]
+        })
+    }
+  }
+
   @Test func `annotations beyond the store's bound are read when they are needed`() {
     let store = NamespaceStore(maximumBytes: 20)
     func namespace(_ name: String, _ value: String) -> Namespace {

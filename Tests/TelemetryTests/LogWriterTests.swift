@@ -131,4 +131,26 @@ import Testing
     logger.critical("two")
     #expect(sink.written.count == 2 && sink.written.last?.contains("two") == true)
   }
+
+  @Test func `a full pipe that does not block loses nothing`() throws {
+    var ends: [CInt] = [0, 0]
+    try #require(pipe(&ends) == 0)
+    let (reading, writing) = (ends[0], ends[1])
+    try #require(fcntl(writing, F_SETFL, O_NONBLOCK) == 0)
+    let writer = LogWriter(write: { LogOutput.fileDescriptor(writing, $0, waits: true) }) { _ in [] }
+    try #require(writer.start())
+    let line = Array(String(repeating: "x", count: 999).utf8) + [0x0a]
+    for _ in 0..<300 { writer.enqueue(line) }
+    // Until the pipe is full, which takes less than is queued.
+    #expect(!writer.flush(within: .milliseconds(50)))
+    var read = 0
+    var buffer = [UInt8](repeating: 0, count: 4096)
+    var event = pollfd(fd: reading, events: Int16(POLLIN), revents: 0)
+    while read < 300_000, poll(&event, 1, 10_000) > 0 { read += Glibc.read(reading, &buffer, buffer.count) }
+    #expect(read == 300_000)
+    #expect(writer.flush(within: .seconds(30)))
+    writer.close()
+    close(reading)
+    close(writing)
+  }
 }

@@ -109,6 +109,18 @@ import Testing
     #expect(scene.objects.writes.isEmpty && scene.objects.secret?.data == secret.data)
   }
 
+  @Test func `a configuration with a webhook that is somebody else's is refused and left alone`() async throws {
+    let scene = try CertificateScene()
+    scene.objects.put(
+      WebhookRegistration(
+        id: CertificateScene.mutating, resourceVersion: "1", bundles: [[], [1]],
+        hosts: ["pinseal.pinseal.svc", "other.pinseal.svc"]))
+    let replica = try scene.replica("a")
+    let error = try await #require(throws: CertificateKeeperError.self) { try await replica.pass() }
+    #expect(error.isFinal && error.description.contains("other.pinseal.svc"), "\(error)")
+    #expect(scene.objects.writes.isEmpty)
+  }
+
   @Test func `a TLS Secret with empty values is as good as an empty one`() async throws {
     let scene = try CertificateScene(
       secret: KeptSecret(

@@ -112,7 +112,7 @@ final class FakeCertificateObjects: CertificateObjects {
       state.version += 1
       state.registrations[registration.id] = WebhookRegistration(
         id: registration.id, resourceVersion: "\(state.version)",
-        bundles: present.bundles.map { _ in bundle }, otherWriter: present.otherWriter)
+        bundles: present.bundles.map { _ in bundle }, hosts: present.hosts, otherWriter: present.otherWriter)
       state.writes.append("bundle")
     }
   }

@@ -7,7 +7,7 @@ from checks.base import NAME, NAMESPACE, expect, minor, program_text
 FLAGS = {"public-good-beside", "rekor-lookup", "self-managed-tls", "tuf-refresh"}
 
 
-def check_pod(where, rendered, version, options):
+def check_pod(where, rendered, version, values, options):
     deployment = rendered.one("Deployment")
     template = deployment["spec"]["template"]
     pod, labels = template["spec"], template["metadata"]["labels"]
@@ -40,10 +40,10 @@ def check_pod(where, rendered, version, options):
     expect(arguments["ops-listen"].endswith(f":{ports['ops']}"), f"{where}: listens elsewhere than its port says")
     for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
         expect(container[probe]["httpGet"]["port"] == "ops", f"{where}: {probe}")
-    sleep = container.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
-    expect(minor(version) >= 30 or not sleep, f"{where}: Kubernetes {version} has no sleep")
+    delay = int(arguments.get("shutdown-delay", "0s").removesuffix("s"))
+    expect(delay == values["shutdown"]["propagationSeconds"], f"{where}: answers too short while it leaves")
     drain = int(arguments["drain-timeout"].removesuffix("s"))
-    expect(pod["terminationGracePeriodSeconds"] > sleep + drain, f"{where}: is killed while it drains")
+    expect(pod["terminationGracePeriodSeconds"] > delay + drain, f"{where}: is killed while it drains")
     expect(re.search(r":[^/]+$|@sha256:", container["image"]), f"{where}: the image has neither tag nor digest")
 
     # Selectors

@@ -19,9 +19,9 @@ def options_of_program():
 def check_options(options):
     schema = json.loads((CHART / "values.schema.json").read_text())["properties"]["config"]["properties"]
     by_chart = {"listen", "tls-cert", "tls-key", "client-ca", "ops-listen", "cluster", "registry-ca", "docker-config",
-                "drain-timeout", "trusted-root", "public-good-beside", "tuf-refresh", "tuf-mirror", "tuf-cache",
-                "rekor-lookup", "events", "degraded-condition", "degraded-owner", "self-managed-tls", "tls-secret",
-                "tls-dns-name", "webhook-configuration"}
+                "shutdown-delay", "drain-timeout", "trusted-root", "public-good-beside", "tuf-refresh", "tuf-mirror",
+                "tuf-cache", "rekor-lookup", "events", "degraded-condition", "degraded-owner", "self-managed-tls",
+                "tls-secret", "tls-dns-name", "webhook-configuration"}
     never = {"allow-insecure-kubeconfig"}  # There is no kubeconfig in a pod.
     wanted = options - by_chart - never
     expect(wanted == set(schema), "config in values.schema.json and the options of pinseal serve differ: "
