@@ -21,6 +21,7 @@ import tempfile
 import celpy
 import helm_python as helm
 import kubernetes_validate
+import promql_parser
 import yaml
 from celpy import celtypes
 from helm_python import _native  # The public render() does not pass kube_version and api_versions on.
@@ -48,6 +49,8 @@ GOLDEN_CASES = [
 failures: list[str] = []
 counts: collections.Counter = collections.Counter()
 schemas_passed: set[tuple[str, str]] = set()
+expressions_passed: set[tuple[str, str]] = set()
+alerts_seen: set[str] = set()
 
 
 def expect(condition, message):
@@ -190,7 +193,7 @@ def check_rbac(where, rendered, values):
     expect(bound == set(roles), f"{where}: a role is bound to nobody")
 
 
-def check_pod(where, rendered, version, options):
+def check_pod(where, rendered, version, values, options):
     deployment = rendered.one("Deployment")
     template = deployment["spec"]["template"]
     pod, labels = template["spec"], template["metadata"]["labels"]
@@ -223,10 +226,10 @@ def check_pod(where, rendered, version, options):
     expect(arguments["ops-listen"].endswith(f":{ports['ops']}"), f"{where}: listens elsewhere than its port says")
     for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
         expect(container[probe]["httpGet"]["port"] == "ops", f"{where}: {probe}")
-    sleep = container.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
-    expect(minor(version) >= 30 or not sleep, f"{where}: Kubernetes {version} has no sleep")
+    delay = int(arguments.get("shutdown-delay", "0s").removesuffix("s"))
+    expect(delay == values["shutdown"]["propagationSeconds"], f"{where}: answers too short while it leaves")
     drain = int(arguments["drain-timeout"].removesuffix("s"))
-    expect(pod["terminationGracePeriodSeconds"] > sleep + drain, f"{where}: is killed while it drains")
+    expect(pod["terminationGracePeriodSeconds"] > delay + drain, f"{where}: is killed while it drains")
     expect(re.search(r":[^/]+$|@sha256:", container["image"]), f"{where}: the image has neither tag nor digest")
 
     # Selectors
@@ -361,16 +364,36 @@ def program_text(*paths):
 
 
 def check_metrics(where, rendered, known):
-    texts = [rule["expr"] for item in rendered.all("PrometheusRule") for group in item["spec"]["groups"]
-             for rule in group["rules"]]
-    for board in (item for item in rendered.all("ConfigMap") if item["metadata"]["name"].endswith("-dashboard")):
-        for text in board["data"].values():
-            texts += [target["expr"] for panel in json.loads(text)["panels"] for target in panel["targets"]]
-    for text in texts:
+    """Alerts and dashboard: expressions are PromQL over metrics that there are; alerts explain themselves."""
+    rules = [rule for item in rendered.all("PrometheusRule") for group in item["spec"]["groups"] for rule in group["rules"]]
+    boards = [json.loads(text) for item in rendered.all("ConfigMap") if item["metadata"]["name"].endswith("-dashboard")
+              for text in item["data"].values()]
+    shown = [target["expr"] for board in boards for panel in board["panels"] for target in panel["targets"]]
+    for text in [rule["expr"] for rule in rules] + shown:
+        if (where, text) in expressions_passed:
+            continue
+        expressions_passed.add((where, text))
+        try:
+            promql_parser.parse(text.replace("$__rate_interval", "5m"))
+        except ValueError as error:
+            expect(False, f"{where}: no PromQL: {text}: {error}")
         for name in re.findall(r"\bpinseal_\w+", text):
             expect(re.sub(r"_(bucket|sum|count)$", "", name) in known, f"{where}: {name} is no metric: {text}")
         for code in re.findall(r"\b[A-Z]+_[A-Z_]+\b", text):
             expect(code in known, f"{where}: {code} is no refusal code: {text}")
+    for board in boards:
+        for name in (name for name in known if name.startswith("pinseal_")):
+            expect(re.search(rf"\b{name}(_bucket)?\b", " ".join(shown)), f"{where}: the dashboard does not show {name}")
+        expect(len({panel["id"] for panel in board["panels"]}) == len(board["panels"]), f"{where}: panels of one number")
+    anchors = set(re.findall(r'<a id="([^"]+)"></a>`(\w+)`', (CHART / "README.md").read_text()))
+    for rule in rules:
+        annotations = rule["annotations"]
+        expect(annotations.get("summary") and annotations.get("description"), f"{where}: {rule['alert']} says nothing")
+        expect(rule["labels"]["severity"] in ("critical", "warning", "info"), f"{where}: {rule['alert']}: severity")
+        expect((rule["alert"].lower(), rule["alert"]) in anchors, f"{where}: the chart's README does not explain {rule['alert']}")
+        url = annotations.get("runbook_url")
+        expect(url is None or url.endswith(f"#{rule['alert'].lower()}"), f"{where}: {rule['alert']}: {url}")
+        alerts_seen.add(rule["alert"])
 
 
 # What is checked once
@@ -411,11 +434,14 @@ REFUSED = [
     ({"certificates": {"certManager": {"issuerRef": {"name": "x"}}}}, "set the mode to certManager"),
     ({"metrics": {"serviceMonitor": {"enabled": True}, "podMonitor": {"enabled": True}}}, "counted twice"),
     ({"rbac": {"clusterWide": True, "namespaces": [{"name": "shop"}]}}, "no meaning with rbac.clusterWide"),
+    ({"rbac": {"namespaces": [{"name": "shop"}, {"name": "shop", "secrets": ["pull"]}]}}, "lists shop twice"),
     ({"trust": {"publicGoodBeside": True}}, "beside what"),
     ({"trust": {"tuf": {"mirror": "https://tuf.example"}}}, "without trust.tuf.refresh"),
     ({"trust": {"tuf": {"refresh": True}, "trustedRoot": {"configMap": "own"}}}, "takes the place of"),
     ({"ops": {"port": 8443}}, "are the same"),
     ({"autoscaling": {"minReplicas": 9}}, "less than autoscaling.minReplicas"),
+    ({"degraded": {"enabled": False, "owners": ["widgets.example"]}}, "without degraded.enabled"),
+    ({"degraded": {"owners": ["pods"]}}, "owners"),
 ]
 
 
@@ -458,7 +484,7 @@ def options_of_program():
 def check_options(options):
     schema = json.loads((CHART / "values.schema.json").read_text())["properties"]["config"]["properties"]
     by_chart = {"listen", "tls-cert", "tls-key", "client-ca", "ops-listen", "cluster", "registry-ca", "docker-config",
-                "drain-timeout", "trusted-root", "public-good-beside", "tuf-refresh", "tuf-mirror", "tuf-cache",
+                "shutdown-delay", "drain-timeout", "trusted-root", "public-good-beside", "tuf-refresh", "tuf-mirror", "tuf-cache",
                 "rekor-lookup", "events", "degraded-condition", "degraded-owner", "self-managed-tls", "tls-secret",
                 "tls-dns-name", "webhook-configuration"}
     never = {"allow-insecure-kubeconfig"}  # There is no kubeconfig in a pod.
@@ -472,6 +498,9 @@ def check_guard(chart):
     policy = yaml.safe_load_all(render(chart, {"annotationGuard": {
         "enabled": True, "users": ["gitops"], "groups": ["platform"]}})["pinseal/templates/annotation-guard.yaml"])
     spec = next(iter(policy))["spec"]
+    (rule,) = spec["matchConstraints"]["resourceRules"]
+    expect(set(rule["resources"]) == {"namespaces", "namespaces/finalize", "namespaces/status"}
+           and set(rule["operations"]) == {"CREATE", "UPDATE"}, "the guard can be got around by a subresource")
     known = re.findall(r'case \w+(?: = "([\w-]+)")?', re.search(
         r"enum PolicyAnnotation.*?\n  /// The name with", program_text("Policy/PolicyAnnotation.swift"), re.S)[0])
     known = {name or "pin" for name in known}
@@ -574,7 +603,6 @@ def documented_values():
     """Rows of the README's table: every value with the comment above it and its default."""
     text = (CHART / "values.yaml").read_text()
     lines = text.splitlines()
-    templates = "".join(path.read_text() for path in (CHART / "templates").rglob("*") if path.is_file())
     rows = []
 
     def comment(line):
@@ -592,7 +620,6 @@ def documented_values():
                 walk(value, [*path, key.value])  # A group: its members speak for themselves.
                 continue
             expect(description, f"values.yaml: {name} has no comment")
-            expect(path[:1] == ["config"] or key.value in templates, f"values.yaml: no template uses {name}")
             default = yaml.safe_load(yaml.serialize(value))
             rows.append((name, description, json.dumps(default, ensure_ascii=False)))
             if path == [] and key.value == "config":
@@ -616,6 +643,98 @@ def check_image(chart):
     expect(set(told["EXPOSE"].split()) == ports, f"the image tells of the ports {told['EXPOSE']}")
 
 
+def other_than(value, schema):
+    """Another value that the schema takes."""
+    if "enum" in schema:
+        return next(choice for choice in schema["enum"] if choice != value)
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int):
+        return value + 1 if value < schema.get("maximum", value + 1) else value - 1
+    if isinstance(value, str):
+        for text in ("5h", "other", "https://other.example", "-----BEGIN CERTIFICATE-----", "sha256:" + 64 * "0"):
+            if text != value and re.search(schema.get("pattern", ""), text):
+                return text
+    if isinstance(value, list):
+        items = schema["items"]
+        if items["type"] == "object":
+            return [{name: "other" for name in items.get("required", ["key"])}]
+        return [1] if items["type"] == "integer" else ["others.example"]
+    names = schema.get("properties", {})
+    return {"matchLabels": {"other": "yes"}} if "matchLabels" in names else {"name" if "name" in names else "other": "yes"}
+
+
+def check_used(chart):
+    """Each value changes what is rendered, in one case or another."""
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    contexts = [
+        {},
+        {"networkPolicy": {"enabled": True}, "annotationGuard": {"enabled": True},
+         "trust": {"tuf": {"refresh": True}}, "registry": {"ca": {"configMap": "own"}, "proxy": {"https": "http://proxy"}},
+         "metrics": {name: {"enabled": True} for name in ("prometheusRule", "dashboard", "serviceMonitor")}},
+        {"autoscaling": {"enabled": True}, "metrics": {"podMonitor": {"enabled": True}},
+         "webhook": {"clientCA": {"configMap": "own"}}, "trust": {"trustedRoot": {"configMap": "own"}}},
+        {"certificates": {"mode": "certManager"}},
+        {"certificates": {"mode": "existingSecret", "existingSecret": {"name": "tls"}}},
+    ]
+
+    def text(values):
+        # But for what is random in a generated certificate.
+        rendered = "\n".join(render(chart, values).values())
+        return re.sub(r"(caBundle|ca\.crt|tls\.crt|tls\.key): [A-Za-z0-9+/=]{100,}", "", rendered)
+
+    before = [text(context) for context in contexts]
+
+    def walk(node, path, value):
+        if isinstance(value, dict) and value and "properties" in node:
+            for name, inner in value.items():
+                walk(node["properties"][name], [*path, name], inner)
+        # The days are inside of the certificate.
+        elif path != ["certificates", "generate", "days"]:
+            leaf(node, path, value)
+
+    def leaf(node, path, value):
+        for context, without in zip(contexts, before):
+            changed = json.loads(json.dumps(context))
+            inner = changed
+            for name in path[:-1]:
+                inner = inner.setdefault(name, {})
+            inner[path[-1]] = other_than(inner.get(path[-1], value), node)
+            try:
+                if text(changed) != without:
+                    counts["values"] += 1
+                    return
+            except helm.HelmError:
+                continue
+        expect(False, f"values.yaml: {'.'.join(path)} changes nothing")
+    walk(schema, [], chart.values)
+
+
+def check_memory(chart):
+    """What the bounds let others make of a pod's memory fits into its limit."""
+    defaults = {name: number for number, name in re.findall(
+        r'default: (\d+)\)"\) var (\w+):', program_text("pinseal/Bounds.swift"))}
+    mebibyte = 1 << 20
+    bounds = {name: int(chart.values["config"].get(name, defaults[spelt])) for name, spelt in (
+        ("max-buffered-bytes", "maxBufferedBytes"), ("max-fetched-bytes", "maxFetchedBytes"), ("cache-bytes", "cacheBytes"))}
+    watched = re.search(r"var watches = (\d+).*?var bytes = (\d+) << 10", program_text("Kubernetes/WatchedObjects.swift"), re.S)
+    wanted = sum(bounds.values()) + int(watched[1]) * (int(watched[2]) << 10) + 64 * mebibyte
+    resources = chart.values["resources"]
+    limit = int(resources["limits"]["memory"].removesuffix("Mi")) * mebibyte
+    expect(limit >= wanted, f"values.yaml: a pod's limit of {limit} bytes is less than what its bounds allow, {wanted}")
+    expect(resources["requests"]["memory"] == resources["limits"]["memory"], "values.yaml: memory that may not be there")
+
+
+def check_main_readme(options, known):
+    """Options of pinseal serve, metrics and refusal codes have their place in the README."""
+    text = (CHARTS.parent / "README.md").read_text()
+    rows = " ".join(line.split(" | ")[0] for line in text.splitlines() if line.startswith("| `"))
+    for name in sorted({f"--{option}" for option in options} | known):
+        expect(re.search(rf"`{name}[` ]", rows), f"no table of README.md has {name}")
+    metrics = set(re.findall(r"\bpinseal_\w+", text))
+    expect(metrics <= known, f"README.md tells of metrics that there are not: {sorted(metrics - known)}")
+
+
 def check_readme(write):
     path = CHART / "README.md"
     rows = ["| value | meaning | default |", "|---|---|---|"]
@@ -630,6 +749,8 @@ def check_readme(write):
     if write and rest:
         path.write_text(wanted)
         text = wanted
+    explained = set(re.findall(r'<a id="[^"]+"></a>`(\w+)`', text))
+    expect(explained == alerts_seen, f"alerts and the chart's README differ: {sorted(explained ^ alerts_seen)}")
     expect(text == wanted and rest, "the table in the chart's README is not that of values.yaml: scripts/check-chart --write")
 
 
@@ -659,7 +780,7 @@ def main():
                     counts["renders"] += 1
                     check_objects(where, rendered, version)
                     check_rbac(where, rendered, merged)
-                    check_pod(where, rendered, version, options)
+                    check_pod(where, rendered, version, merged, options)
                     check_webhooks(where, rendered, version, merged)
                     check_test(where, rendered, merged)
                     check_metrics(where, rendered, known)
@@ -668,9 +789,12 @@ def main():
         check_schema(chart)
         check_options(options)
         check_guard(chart)
+        check_used(chart)
+        check_memory(chart)
         check_image(chart)
         check_golden(chart, cases, write)
         check_readme(write)
+        check_main_readme(options, known)
     for failure in failures:
         print(failure)
     print(", ".join(f"{number} {what}" for what, number in counts.items()) + f": {len(failures)} failed")

@@ -23,8 +23,11 @@ final class ObjectWatch<Object: Sendable>: Sendable {
   private let onBreak: @Sendable (ClusterError) -> Void
   private let state = Locked(WatchStatus())
 
+  /// So many may come to nothing: five tries take about ten seconds.
+  private static var passingRefusals: Int { 5 }
+
   /// A watch that begins with `run`. That it broke is logged once, at `logLevel`, and that it recovered; `onBreak` is told
-  /// each time.
+  /// each time, but not of what may pass by itself.
   init(
     client: APIClient, target: WatchTarget, pace: WatchPace = WatchPace(), limits: WatchLimits = WatchLimits(),
     logLevel: Logger.Level = .warning, decode: @escaping Decoder,
@@ -51,7 +54,8 @@ final class ObjectWatch<Object: Sendable>: Sendable {
     var version: String?
     // Whether the last failure already had the whole listed anew.
     var listsAnew = false
-    var wasForbidden = false
+    // How often in a row it was forbidden.
+    var refusals = 0
     while !Task.isCancelled {
       do throws(WatchFailure) {
         if version == nil {
@@ -60,20 +64,23 @@ final class ObjectWatch<Object: Sendable>: Sendable {
         }
         let start = pace.now()
         try await follow(from: &version, backoff: &backoff)
-        (listsAnew, wasForbidden) = (false, false)
+        listsAnew = false
         // A server that ends watches as soon as they begin is not asked in a circle.
         if pace.now() < start.advanced(by: .seconds(1)) { await pace.sleep(backoff.next(pace)) }
       } catch {
         if Task.isCancelled { return }
-        note(error.error)
-        let isForbidden = error.error.code == .forbidden
-        // Where only watching is forbidden, the list of each minute at least is not of yesterday.
-        if error.listsAnew || isForbidden && wasForbidden { version = nil }
+        if status.failure == nil { refusals = 0 }
+        refusals = error.error.code == .forbidden ? refusals + 1 : 0
+        // An API server that has just begun refuses everybody until it knows its rules: what was allowed before is not
+        // taken for forbidden at the first word.
+        let isPassing = (1...Self.passingRefusals).contains(refusals) && status.isSynced
+        note(error.error, isPassing: isPassing)
+        // What is forbidden is forgotten, so that there is nothing to go on from.
+        if error.listsAnew || refusals > 0 && !isPassing { version = nil }
         // The server answers: nothing is gained by listing later, unless the list before led to the same.
         let isAtOnce = error.listsAnew && !listsAnew
         listsAnew = error.listsAnew
-        let pause = max(error.leastPause(pace, wasForbidden), isAtOnce ? .zero : backoff.next(pace))
-        wasForbidden = isForbidden
+        let pause = max(isPassing ? .zero : error.leastPause(pace), isAtOnce ? .zero : backoff.next(pace))
         if pause > .zero { await pace.sleep(pause) }
       }
     }
@@ -104,7 +111,7 @@ final class ObjectWatch<Object: Sendable>: Sendable {
     if since != nil { logger.log(level: logLevel, "the watch sees again", metadata: ["watch": "\(target.subject)"]) }
   }
 
-  private func note(_ error: ClusterError) {
+  private func note(_ error: ClusterError, isPassing: Bool) {
     let now = pace.now()
     let isNews = state.withLock { state in
       defer {
@@ -114,7 +121,7 @@ final class ObjectWatch<Object: Sendable>: Sendable {
       }
       return state.failure?.code != error.code
     }
-    onBreak(error)
+    if !isPassing { onBreak(error) }
     guard isNews else { return }
     logger.log(
       level: logLevel, "the watch broke and is begun again",

@@ -34,8 +34,8 @@ public final class OperationsHandler: RequestHandler {
     self.webhook = webhook
   }
 
-  /// From now on `/readyz` says no.
-  func beginDraining() { isDraining.store(true, ordering: .releasing) }
+  /// From now on `/readyz` says no. Whether it is the first to say so.
+  func beginDraining() -> Bool { !isDraining.exchange(true, ordering: .acquiringAndReleasing) }
 
   /// 404 and 405 by the head alone.
   public func check(_ head: RequestHead) -> Response? {

@@ -40,6 +40,8 @@ public struct WebhookConfiguration: Sendable {
   public var certificateStatus: (@Sendable () -> CertificateStatus?)?
   /// How long keys in Secrets and ConfigMaps are taken for known.
   public var keyLifetime: Duration = .seconds(1)
+  /// How long a webhook that is told to stop goes on answering, so that whoever sends to it learns that it leaves.
+  public var shutdownDelay: Duration = .zero
   /// Event loops of the webhook; one a core if nil.
   public var loops: Int?
 
@@ -58,6 +60,7 @@ public final class WebhookService: Service {
   /// The plain port's server.
   public let operations: Server
   private let operationsHandler: OperationsHandler
+  private let shutdownDelay: Duration
   private let logger: Logger
 
   /// Binds both ports and starts answering.
@@ -95,6 +98,7 @@ public final class WebhookService: Service {
     self.server = server
     self.operations = operations
     self.operationsHandler = handler
+    shutdownDelay = configuration.shutdownDelay
     self.logger = logger
   }
 
@@ -105,10 +109,13 @@ public final class WebhookService: Service {
     await drain()
   }
 
-  /// Fails readiness, finishes what is in flight, closes both ports.
+  /// Fails readiness, goes on answering for the delay, finishes what is in flight, closes both ports.
   public func drain() async {
+    if operationsHandler.beginDraining(), shutdownDelay > .zero {
+      logger.notice("leaving", metadata: ["answers-for": "\(shutdownDelay)"])
+      try? await Task.sleep(for: shutdownDelay)
+    }
     logger.notice("draining")
-    operationsHandler.beginDraining()
     await server.drain()
     await operations.drain()
     logger.notice("stopped")

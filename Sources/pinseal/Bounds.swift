@@ -16,6 +16,8 @@ struct Bounds: ParsableArguments {
   @Option(help: "Time for a TLS handshake. (default: 5s)") var handshakeTimeout: String?
   @Option(help: "How long a connection may be idle. (default: 120s)") var idleTimeout: String?
   @Option(help: "From a request's first byte to its last. (default: 20s)") var requestTimeout: String?
+  @Option(help: "How long a shutdown goes on answering first, not ready any more. (default: not at all)")
+  var shutdownDelay: String?
   @Option(help: "How long a shutdown waits for what is in flight. (default: 25s)") var drainTimeout: String?
   @Option(help: "Time for a review whose caller names none. (default: 10s)") var defaultTimeout: String?
   @Option(help: "Taken off the caller's time for the way back. (default: 500ms)") var timeoutMargin: String?
@@ -34,7 +36,7 @@ struct Bounds: ParsableArguments {
 
   static let names = [
     "max-body-bytes", "max-buffered-bytes", "max-connections", "max-streams", "handshake-timeout", "idle-timeout",
-    "request-timeout", "drain-timeout", "default-timeout", "timeout-margin", "max-manifest-bytes",
+    "request-timeout", "shutdown-delay", "drain-timeout", "default-timeout", "timeout-margin", "max-manifest-bytes",
     "max-signature-bytes", "max-fetched-bytes", "max-candidates", "max-referrer-pages", "max-redirects",
     "registry-timeout", "registry-concurrency", "cache-entries", "cache-bytes", "negative-cache",
   ]
@@ -61,6 +63,7 @@ struct Bounds: ParsableArguments {
     try duration("handshake-timeout", handshakeTimeout, &configuration.serverLimits.handshakeTimeout)
     try duration("idle-timeout", idleTimeout, &configuration.serverLimits.idleTimeout)
     try duration("request-timeout", requestTimeout, &configuration.serverLimits.requestTimeout)
+    try duration("shutdown-delay", shutdownDelay, &configuration.shutdownDelay)
     try duration("drain-timeout", drainTimeout, &configuration.serverLimits.drainTimeout)
     try duration("default-timeout", defaultTimeout, &configuration.admission.defaultTimeout)
     try duration("timeout-margin", timeoutMargin, &configuration.admission.margin)

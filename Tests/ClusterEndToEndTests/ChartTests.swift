@@ -146,6 +146,7 @@ private struct Release {
         "port": port, "namespaceSelector": ["matchLabels": [Registration.servedBy: namespace]],
       ] as [String: Any],
       "ops": ["port": port + 1],
+      "shutdown": ["propagationSeconds": 3],
       "config": ["log-format": "json", "log-level": "info", "insecure-registry": [environment.registry.address]]
         as [String: Any],
     ]

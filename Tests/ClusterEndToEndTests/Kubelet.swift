@@ -111,9 +111,10 @@ actor Kubelet {
         try? await writeVolumes(of: pod, to: home)
         try await Task.sleep(for: .milliseconds(200))
       }
-      balancer.endpoints.removeAll { $0 == port }
-      // The container's preStop hook, where the API server is new enough for the chart to write one.
+      // The API server hears a little later that it has left.
+      daemon.signal()
       try await Task.sleep(for: .seconds(1))
+      balancer.endpoints.removeAll { $0 == port }
     }
     let now = #"{"apiVersion":"v1","kind":"DeleteOptions","gracePeriodSeconds":0}"#
     _ = try? await cluster.api("DELETE", path, body: now)

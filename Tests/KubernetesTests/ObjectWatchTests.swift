@@ -217,18 +217,16 @@ import Testing
       ], queries: [list, list, watch(10), watch(10), watch(10), watch(10)], changes: ["listed "],
       sleeps: [7000, 9000, 60000, 2000], breaks: 4),
     Case(
-      "what stays forbidden is tried slowly; a server that has just begun may not know better",
-      [.list(403, ""), .list(403, ""), page([("a", 1)]), .watch([.time(.seconds(60))]), .watch([], status: 403)],
-      queries: [list, list, list, watch(10), watch(10), watch(10)],
-      changes: ["listed a@1"], sleeps: [250, 30000, 250], breaks: 3),
+      "what is forbidden is tried slowly",
+      [.list(403, ""), page([("a", 1)])], queries: [list, list, watch(10)], changes: ["listed a@1"], sleeps: [30000],
+      breaks: 1),
     Case(
-      "where only watching is forbidden the whole is listed again and again",
-      [
-        page([("a", 1)]), .watch([], status: 403), .watch([], status: 403), page([("a", 2)]), .watch([], status: 403),
-        page([("a", 3)]),
-      ],
-      queries: [list, watch(10), watch(10), list, watch(10), list, watch(10)],
-      changes: ["listed a@1", "listed a@2", "listed a@3"], sleeps: [250, 30000, 30000], breaks: 3),
+      "what was allowed before is tried slowly only once it stays forbidden, and then listed each time",
+      [page([("a", 1)])] + Array(repeating: .watch([], status: 403), count: 6)
+        + [page([("a", 2)]), .watch([], status: 403), page([("a", 3)])],
+      queries: [list] + Array(repeating: watch(10), count: 6) + [list, watch(10), list, watch(10)],
+      changes: ["listed a@1", "listed a@2", "listed a@3"],
+      sleeps: [250, 500, 1000, 2000, 4000, 30000, 30000], breaks: 7),
     Case(
       "a page that is too large is asked for in smaller ones, and then in larger again",
       [

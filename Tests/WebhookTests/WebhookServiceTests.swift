@@ -26,7 +26,7 @@ import Verification
 
   private func withWebhook(
     annotations: [String: String] = [:], configMaps: [ConfigMap] = [], trust: any TrustSource = StaticTrust(.nothing),
-    _ body: (Webhook) async throws -> Void
+    shutdownDelay: Duration = .zero, _ body: (Webhook) async throws -> Void
   ) async throws {
     let folder = try TemporaryFolder(name: "pinseal-webhook-tests")
     defer { folder.remove() }
@@ -38,6 +38,7 @@ import Verification
     configuration.loops = 1
     configuration.verifierLimits.negativeLifetime = .zero
     configuration.trust = trust
+    configuration.shutdownDelay = shutdownDelay
     var all = ["image-verification": "enabled", "ignore-tlog": "true", "public-key": key.publicKey.pem]
     all.merge(annotations) { $1 }
     let cluster = FakeCluster(
@@ -65,6 +66,19 @@ import Verification
     let digest = try registry.pushImage(repository: "team/app", tag: "v1")
     try registry.attachSignature(repository: "team/app", digest: digest, key: key, as: format)
     return digest
+  }
+
+  @Test func `who leaves says so, and goes on answering for a while`() async throws {
+    let digest = try signedImage()
+    try await withWebhook(shutdownDelay: .seconds(3600)) { webhook in
+      let leaving = Task { await webhook.service.drain() }
+      while try await webhook.operations("/readyz").status == 200 { try await Task.sleep(for: .milliseconds(10)) }
+      let answer = try await webhook.mutate("registry.example/team/app:v1")
+      #expect(answer.patchedImages == ["registry.example/team/app:v1@\(digest)"])
+      #expect(try await webhook.operations("/livez").status == 200)
+      leaving.cancel()
+      await leaving.value
+    }
   }
 
   @Test(arguments: SignatureFormat.allCases)
