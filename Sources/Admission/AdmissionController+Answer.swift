@@ -156,11 +156,3 @@ extension AdmissionController {
     return metadata
   }
 }
-
-extension Duration {
-  /// Whole microseconds, rounded down; 0 for what is negative.
-  fileprivate var microseconds: Int64 {
-    let (seconds, attoseconds) = components
-    return max(0, seconds &* 1_000_000 &+ attoseconds / 1_000_000_000_000)
-  }
-}

@@ -1,7 +1,7 @@
 /// Who is told about each decision on a StatefulSet, after it was made. Called on an event loop: it must not wait.
 public protocol AdmissionObserver: Sendable {
-  /// A review was judged under the namespace's policy, `skipped` included. Not called for what passes without being a StatefulSet's CREATE or UPDATE (DELETE, subresources,
-  /// objects being deleted, malformed bodies).
+  /// A review was judged under the namespace's policy, `skipped` included. Not called for what passes without being a
+  /// StatefulSet's CREATE or UPDATE (DELETE, subresources, objects being deleted, malformed bodies).
   func decided(_ report: AdmissionReport)
 }
 

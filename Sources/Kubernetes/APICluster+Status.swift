@@ -37,10 +37,3 @@ extension APICluster {
     return ClusterStatus.Trouble(subject: subject, duration: now.since(since), reason: failure.description)
   }
 }
-
-extension Deadline {
-  /// How long `earlier` is ago; zero if it is not.
-  func since(_ earlier: Deadline) -> Duration {
-    nanoseconds > earlier.nanoseconds ? .nanoseconds(Int64(clamping: nanoseconds - earlier.nanoseconds)) : .zero
-  }
-}

@@ -58,7 +58,7 @@ public final class APICluster: Cluster {
     namespaceStore = store
     namespaceWatch = ObjectWatch(
       client: client, target: .namespaces, pace: pace, limits: limits, decode: { try Namespace(watched: $0) },
-      onChange: { store.take($0) }, onBreak: { if $0.code == .forbidden { store.forbid() } })
+      onChange: { store.take($0) }, onBreak: { if $0.code == .forbidden { store.forget() } })
     objects = WatchedObjects(client: client, pace: pace, limits: limits, bounds: bounds)
   }
 

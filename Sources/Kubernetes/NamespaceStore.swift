@@ -9,8 +9,6 @@ final class NamespaceStore: Sendable {
     var namespaces: [String: Namespace] = [:]
     var bytes = 0
     var isFull = false
-    /// How often it was said to be forbidden since the last list.
-    var refusals = 0
   }
 
   private let state = Locked(State())
@@ -30,15 +28,8 @@ final class NamespaceStore: Sendable {
   /// How many are kept.
   var count: Int { state.withLock { $0.namespaces.count } }
 
-  /// Told that the watch is forbidden. Once may be a server that has just begun; after that, what is known is old and
-  /// nobody's to go on with: namespaces are read when somebody asks.
-  func forbid() {
-    state.withLock { state in
-      state.refusals += 1
-      guard state.refusals > 1 else { return }
-      (state.namespaces, state.bytes) = ([:], 0)
-    }
-  }
+  /// Forgets them all, as what may no longer be watched is nobody's to go on with: each is read when somebody asks.
+  func forget() { state.withLock { ($0.namespaces, $0.bytes) = ([:], 0) } }
 
   /// Takes up what the watch saw.
   func take(_ change: WatchChange<Namespace>) {
@@ -50,7 +41,6 @@ final class NamespaceStore: Sendable {
         state.namespaces.reserveCapacity(all.count)
         state.bytes = 0
         state.isFull = false
-        state.refusals = 0
         for namespace in all { store(namespace, in: &state) }
         state.isSynced = true
       case .stored(let namespace): store(namespace, in: &state)

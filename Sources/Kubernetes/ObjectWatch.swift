@@ -75,9 +75,10 @@ final class ObjectWatch<Object: Sendable>: Sendable {
         // An API server that has just begun refuses everybody until it knows its rules: the first words are asked again
         // soon, and what was allowed before is not taken for forbidden because of them.
         let isEarly = isForbidden && refusals <= Self.earlyRefusals
-        note(error.error, isPassing: isEarly && status.isSynced)
-        // Where only watching is forbidden, the list of each minute at least is not of yesterday.
-        if error.listsAnew || isForbidden && !isEarly { version = nil }
+        let isPassing = isEarly && status.isSynced
+        note(error.error, isPassing: isPassing)
+        // What is forbidden is forgotten, so that there is nothing to go on from.
+        if error.listsAnew || isForbidden && !isPassing { version = nil }
         // The server answers: nothing is gained by listing later, unless the list before led to the same.
         let isAtOnce = error.listsAnew && !listsAnew
         listsAnew = error.listsAnew

@@ -32,10 +32,12 @@ public struct Deadline: Sendable, Hashable, Comparable {
   }
 
   /// What is left until this deadline; zero once it has passed.
-  public var remaining: Duration {
-    let now = Deadline.now.nanoseconds
-    guard nanoseconds > now else { return .zero }
-    return .nanoseconds(Int64(clamping: nanoseconds - now))
+  public var remaining: Duration { since(.now) }
+
+  /// How long `earlier` was before this moment; zero if it was not.
+  public func since(_ earlier: Deadline) -> Duration {
+    guard nanoseconds > earlier.nanoseconds else { return .zero }
+    return .nanoseconds(Int64(clamping: nanoseconds - earlier.nanoseconds))
   }
 
   /// Whether the moment has passed.
@@ -53,5 +55,11 @@ extension Duration {
     let (sum, overflow2) = whole.addingReportingOverflow(attoseconds / 1_000_000_000_000_000)
     if overflow || overflow2 { return seconds < 0 ? .min : .max }
     return Int(clamping: sum)
+  }
+
+  /// Whole microseconds, rounded down; zero for what is negative.
+  public var microseconds: Int64 {
+    let (seconds, attoseconds) = components
+    return max(0, seconds &* 1_000_000 &+ attoseconds / 1_000_000_000_000)
   }
 }

@@ -32,7 +32,7 @@ public struct ObservedTime: Sendable, Hashable {
 
   init(since start: Deadline) {
     self.start = start
-    duration = .nanoseconds(Int64(clamping: Deadline.now.nanoseconds &- start.nanoseconds))
+    duration = Deadline.now.since(start)
   }
 }
 

@@ -24,20 +24,16 @@ public final class VerificationStopwatch: Sendable {
   public var times: VerificationTimes { state.withLock { $0 } }
 
   func resolved(since start: Deadline) {
-    let elapsed = Self.elapsed(since: start)
+    let elapsed = Deadline.now.since(start)
     state.withLock { $0.resolve = elapsed }
   }
 
   /// A search ended, or was given up, in which the checks took `verify`.
   func searched(since start: Deadline, verify: Duration?) {
-    let elapsed = Self.elapsed(since: start)
+    let elapsed = Deadline.now.since(start)
     state.withLock { times in
       times.find = max(.zero, elapsed - (verify ?? .zero))
       times.verify = verify
     }
-  }
-
-  private static func elapsed(since start: Deadline) -> Duration {
-    .nanoseconds(Int64(clamping: Deadline.now.nanoseconds &- start.nanoseconds))
   }
 }

@@ -11,10 +11,14 @@ import Primitives
 /// | `ca.key` | the key of the authority that signs |
 /// | `next-ca.key` | during a change of authorities, the key of the one that is trusted but does not sign yet |
 struct CertificateMaterial: Sendable {
-  struct Serving: Sendable {
+  struct Serving: Sendable, CustomStringConvertible, CustomReflectable {
     let certificate: X509Certificate
     let certificatePEM: String
     let keyPEM: String
+
+    /// Without the key, whoever prints or dumps what holds it.
+    var description: String { "\(certificate) (key withheld)" }
+    var customMirror: Mirror { Mirror(self, children: ["certificate": "\(certificate)"], displayStyle: .struct) }
   }
 
   struct Authority: Sendable {

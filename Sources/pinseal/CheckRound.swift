@@ -84,8 +84,7 @@ struct CheckRound {
       message = error.description
       verdict = .unanswered
     }
-    let elapsed = Duration.nanoseconds(Int64(clamping: Deadline.now.nanoseconds &- start.nanoseconds))
-    return CheckReport.Step(name: name, verdict: verdict, message: message, duration: elapsed)
+    return CheckReport.Step(name: name, verdict: verdict, message: message, duration: Deadline.now.since(start))
   }
 }
 

@@ -29,7 +29,7 @@ final class VerifyRecorder: VerificationObserver {
     let state = state.withLock { $0 }
     return VerifyReport(
       image: image, verdict: verdict, start: start,
-      duration: .nanoseconds(Int64(clamping: Deadline.now.nanoseconds &- start.nanoseconds)), digest: state.digest,
+      duration: Deadline.now.since(start), digest: state.digest,
       steps: state.steps.sorted { $0.time.start < $1.time.start },
       candidates: state.candidates.sorted { $0.time.start < $1.time.start },
       places: state.places.sorted { $0.store.rawValue > $1.store.rawValue })
@@ -67,13 +67,5 @@ struct VerifyReport: Sendable {
   func offset(_ time: ObservedTime) -> Int64 {
     Int64(
       clamping: time.start.nanoseconds > start.nanoseconds ? (time.start.nanoseconds - start.nanoseconds) / 1000 : 0)
-  }
-}
-
-extension Duration {
-  /// Whole microseconds, rounded down; 0 for what is negative.
-  var microseconds: Int64 {
-    let (seconds, attoseconds) = components
-    return max(0, seconds &* 1_000_000 &+ attoseconds / 1_000_000_000_000)
   }
 }

@@ -222,7 +222,7 @@ import Testing
       queries: Array(repeating: list, count: 8) + [watch(10)], changes: ["listed a@1"],
       sleeps: [250, 500, 1000, 2000, 4000, 30000, 30000], breaks: 7),
     Case(
-      "where only watching is forbidden the whole is listed again and again",
+      "what was allowed before is tried slowly only once it stays forbidden, and then listed each time",
       [page([("a", 1)])] + Array(repeating: .watch([], status: 403), count: 6)
         + [page([("a", 2)]), .watch([], status: 403), page([("a", 3)])],
       queries: [list] + Array(repeating: watch(10), count: 6) + [list, watch(10), list, watch(10)],

@@ -333,21 +333,6 @@ import Testing
     }
   }
 
-  @Test func `where only watching namespaces is forbidden a list brings what changed`() async throws {
-    api.put(namespace: "a", ["pinseal.dev/pin": "digest"])
-    try await watching { cluster in
-      api.forbid("WATCH")
-      api.setDown(true)
-      api.setDown(false)
-      api.put(namespace: "a", ["pinseal.dev/pin": "none"])
-      #expect(
-        await eventually {
-          clock.advance(by: .seconds(1))
-          return cluster.knownNamespace("a")?.annotations == ["pinseal.dev/pin": "none"]
-        })
-    }
-  }
-
   @Test func `annotations beyond the store's bound are read when they are needed`() {
     let store = NamespaceStore(maximumBytes: 20)
     func namespace(_ name: String, _ value: String) -> Namespace {

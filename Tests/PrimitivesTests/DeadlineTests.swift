@@ -53,4 +53,11 @@ import Testing
   func `milliseconds are clamped`(_ duration: Duration, _ expected: Int) {
     #expect(duration.milliseconds == expected)
   }
+
+  @Test func `a moment is no time after a later one`() {
+    let (one, two) = (Deadline(nanoseconds: 1_000_000), Deadline(nanoseconds: 4_500_000))
+    #expect(two.since(one) == .microseconds(3500) && two.since(one).microseconds == 3500)
+    #expect(one.since(two) == .zero && Duration.seconds(-1).microseconds == 0)
+    #expect(Deadline(nanoseconds: .max).since(Deadline(nanoseconds: 0)) == .nanoseconds(Int64.max))
+  }
 }

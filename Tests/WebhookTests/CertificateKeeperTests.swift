@@ -30,6 +30,10 @@ import Testing
       #expect(!String(decoding: value, as: UTF8.self).isEmpty && !"\(stored)".contains("PRIVATE"))
     }
 
+    var dumped = ""
+    dump(scene.material, to: &dumped)
+    #expect(!dumped.contains("PRIVATE") && !"\(scene.material)".contains("PRIVATE"))
+
     let writes = scene.objects.writes
     #expect(writes == [secret == nil ? "create" : "update", "bundle", "bundle"])
     #expect(try await replica.pass().isEmpty)
