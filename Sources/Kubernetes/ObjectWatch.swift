@@ -24,7 +24,7 @@ final class ObjectWatch<Object: Sendable>: Sendable {
   private let state = Locked(WatchStatus())
 
   /// So many may come to nothing: five tries take about ten seconds.
-  private static var passingRefusals: Int { 5 }
+  private static var earlyRefusals: Int { 5 }
 
   /// A watch that begins with `run`. That it broke is logged once, at `logLevel`, and that it recovered; `onBreak` is told
   /// each time, but not of what may pass by itself.
@@ -70,17 +70,19 @@ final class ObjectWatch<Object: Sendable>: Sendable {
       } catch {
         if Task.isCancelled { return }
         if status.failure == nil { refusals = 0 }
-        refusals = error.error.code == .forbidden ? refusals + 1 : 0
-        // An API server that has just begun refuses everybody until it knows its rules: what was allowed before is not
-        // taken for forbidden at the first word.
-        let isPassing = (1...Self.passingRefusals).contains(refusals) && status.isSynced
+        let isForbidden = error.error.code == .forbidden
+        refusals = isForbidden ? refusals + 1 : 0
+        // An API server that has just begun refuses everybody until it knows its rules: the first words are asked again
+        // soon, and what was allowed before is not taken for forbidden because of them.
+        let isEarly = isForbidden && refusals <= Self.earlyRefusals
+        let isPassing = isEarly && status.isSynced
         note(error.error, isPassing: isPassing)
         // What is forbidden is forgotten, so that there is nothing to go on from.
-        if error.listsAnew || refusals > 0 && !isPassing { version = nil }
+        if error.listsAnew || isForbidden && !isPassing { version = nil }
         // The server answers: nothing is gained by listing later, unless the list before led to the same.
         let isAtOnce = error.listsAnew && !listsAnew
         listsAnew = error.listsAnew
-        let pause = max(isPassing ? .zero : error.leastPause(pace), isAtOnce ? .zero : backoff.next(pace))
+        let pause = max(error.leastPause(pace, isEarly: isEarly), isAtOnce ? .zero : backoff.next(pace))
         if pause > .zero { await pace.sleep(pause) }
       }
     }

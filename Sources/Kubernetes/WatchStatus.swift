@@ -34,9 +34,10 @@ struct WatchFailure: Error {
   /// What RBAC forbids does not change by asking.
   private static let forbiddenPause = Duration.seconds(60)
 
-  /// The least pause before the next try.
-  func leastPause(_ pace: WatchPace) -> Duration {
-    if error.code == .forbidden { return pace.jittered(Self.forbiddenPause) }
+  /// The least pause before the next try; `isEarly`: not yet where it is forbidden, for a server that has just begun forbids
+  /// for a moment what it has not read yet.
+  func leastPause(_ pace: WatchPace, isEarly: Bool) -> Duration {
+    if error.code == .forbidden, !isEarly { return pace.jittered(Self.forbiddenPause) }
     return min(retryAfter ?? .zero, Self.longestRetryAfter)
   }
 }

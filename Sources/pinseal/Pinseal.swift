@@ -1,6 +1,14 @@
 import ArgumentParser
+import Crypto
 
 @main
+enum Program {
+  static func main() async {
+    CryptoLibrary.leaveAllAtExit()
+    await Pinseal.main()
+  }
+}
+
 struct Pinseal: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "pinseal",

@@ -217,9 +217,10 @@ import Testing
       ], queries: [list, list, watch(10), watch(10), watch(10), watch(10)], changes: ["listed "],
       sleeps: [7000, 9000, 60000, 2000], breaks: 4),
     Case(
-      "what is forbidden is tried slowly",
-      [.list(403, ""), page([("a", 1)])], queries: [list, list, watch(10)], changes: ["listed a@1"], sleeps: [30000],
-      breaks: 1),
+      "what stays forbidden is tried slowly; a server that has just begun may not know better",
+      Array(repeating: .list(403, ""), count: 7) + [page([("a", 1)])],
+      queries: Array(repeating: list, count: 8) + [watch(10)], changes: ["listed a@1"],
+      sleeps: [250, 500, 1000, 2000, 4000, 30000, 30000], breaks: 7),
     Case(
       "what was allowed before is tried slowly only once it stays forbidden, and then listed each time",
       [page([("a", 1)])] + Array(repeating: .watch([], status: 403), count: 6)

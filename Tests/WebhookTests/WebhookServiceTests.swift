@@ -81,6 +81,20 @@ import Verification
     }
   }
 
+  @Test func `who does not read its metrics does not hold up the end`() async throws {
+    try await withWebhook { webhook in
+      let idler = try Idler(
+        port: webhook.service.operations.boundAddress.split(separator: ":").last.flatMap { UInt16($0) } ?? 0)
+      // More answers than the kernel keeps for a peer that reads none.
+      idler.send(String(repeating: "GET /metrics HTTP/1.1\r\nhost: pinseal\r\n\r\n", count: 4000))
+      try await Task.sleep(for: .milliseconds(200))
+      let start = ContinuousClock.now
+      await webhook.service.drain()
+      #expect(ContinuousClock.now - start < .seconds(15))
+      withExtendedLifetime(idler) {}
+    }
+  }
+
   @Test(arguments: SignatureFormat.allCases)
   func `a signed image is pinned, and its second pass changes nothing and asks nobody`(format: SignatureFormat)
     async throws
