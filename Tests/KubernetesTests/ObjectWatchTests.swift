@@ -367,7 +367,11 @@ private final class MuteStream: HTTPStream {
   private let end = Gate()
 
   func next() async throws(HTTPClientError) -> [UInt8]? {
-    await end.wait()
+    await withTaskCancellationHandler {
+      await end.wait()
+    } onCancel: {
+      end.open()
+    }
     throw ScriptedAPI.error(.cancelled)
   }
 
