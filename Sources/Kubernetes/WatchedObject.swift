@@ -89,8 +89,10 @@ final class WatchedObject: Sendable {
     }
   }
 
+  /// Ends the watch, if it has not ended, and lets go of it: what it tells holds this object in turn.
   func end() {
     let task = state.withLock { state in
+      defer { (state.watch, state.task) = (nil, nil) }
       state.hasEnded = true
       state.known = .unknown
       return state.task

@@ -106,6 +106,7 @@ final class WatchedObjects: Sendable {
     } onCancel: {
       task.cancel()
     }
+    entry.end()
   }
 
   private func complain(_ error: ClusterError, about id: ObjectID) {

@@ -274,6 +274,27 @@ import Testing
     }
   }
 
+  @Test func `a watch that has ended leaves nothing in memory`() async throws {
+    struct Weak: @unchecked Sendable { weak var object: WatchedObject? }
+    let left = Locked<[Weak]>([])
+    let count: @Sendable () -> Int = { left.withLock { $0.count { $0.object != nil } } }
+    try await watching { cluster in
+      for name in ["a", "b"] {
+        _ = state(cluster, name)
+        #expect(await eventually { state(cluster, name) == "absent" })
+      }
+      left.withLock { $0 = cluster.objects.watches(.secret).all.map { Weak(object: $0) } }
+      #expect(count() == 2)
+      #expect(
+        await eventually {
+          clock.advance(by: .seconds(60))
+          _ = state(cluster, "b")
+          return count() == 1
+        })
+    }
+    #expect(await eventually { count() == 0 })
+  }
+
   @Test func `beyond the bound objects are read, and the one not used for longest makes room`() async throws {
     var bounds = WatchedObjects.Bounds()
     bounds.watches = 2
