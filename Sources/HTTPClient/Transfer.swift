@@ -33,6 +33,8 @@ final class Transfer: @unchecked Sendable {
   var reader: ResponseReader
   private(set) var streamedBytes = 0
   private(set) var isPaused = false
+  /// Whether what still comes is for nobody.
+  var isGivenUp = false
   /// Of a stream: what libcurl keeps while it waits for its reader, as far as it is counted.
   var keptBytes = 0
   var refusedPlace: LocalPlace?
@@ -74,6 +76,7 @@ final class Transfer: @unchecked Sendable {
 
   /// A piece of the answer's body.
   func readBody(_ bytes: UnsafeRawBufferPointer) -> Taken {
+    if isGivenUp { return .all }
     guard let stream else { return collect(bytes) ? .all : .never }
     let isTaken = stream.pipe.write(bytes)
     isPaused = !isTaken

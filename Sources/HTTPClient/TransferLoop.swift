@@ -267,6 +267,12 @@ final class TransferLoop: @unchecked Sendable {
     leave(entry.transfer)
     room.giveBack(entry.transfer.reader.body.count + entry.transfer.keptBytes)
     room.paused.remove(entry.transfer.id)
+    if entry.transfer.isPaused {
+      // What libcurl (7.88) keeps of a paused transfer is lost for good if others use its connection: it is handed over
+      // first, to nobody.
+      entry.transfer.isGivenUp = true
+      curl_easy_pause(entry.handle, CURLPAUSE_RECV_CONT)
+    }
     curl_multi_remove_handle(multi, entry.handle)
     guard entry.transfer.stream == nil, idle.count < Self.maximumIdleHandles else {
       return curl_easy_cleanup(entry.handle)

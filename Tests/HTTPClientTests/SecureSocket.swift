@@ -13,11 +13,19 @@ final class SecureSocketContext: @unchecked Sendable {
     // A peer that hangs up must not end the process.
     signal(SIGPIPE, SIG_IGN)
     pointer = SSL_CTX_new(TLS_server_method())
-    func source(_ text: String) -> OpaquePointer? { BIO_new_mem_buf(text, Int32(text.utf8.count)) }
-    let certificate = leaf.certificatePEM.withCString { PEM_read_bio_X509(BIO_new_mem_buf($0, -1), nil, nil, nil) }
-    let key = leaf.key.pem.withCString { pinseal_read_private_key(BIO_new_mem_buf($0, -1), nil) }
+    func read(_ pem: String, _ body: (OpaquePointer?) -> OpaquePointer?) -> OpaquePointer? {
+      pem.withCString { text in
+        let source = BIO_new_mem_buf(text, -1)
+        defer { BIO_free(source) }
+        return body(source)
+      }
+    }
+    let certificate = read(leaf.certificatePEM) { PEM_read_bio_X509($0, nil, nil, nil) }
+    let key = read(leaf.key.pem) { pinseal_read_private_key($0, nil) }
     SSL_CTX_use_certificate(pointer, certificate)
     SSL_CTX_use_PrivateKey(pointer, key)
+    X509_free(certificate)
+    EVP_PKEY_free(key)
     SSL_CTX_set_alpn_select_cb(
       pointer,
       { _, out, outLength, offered, offeredLength, _ in
@@ -28,6 +36,8 @@ final class SecureSocketContext: @unchecked Sendable {
         return SSL_TLSEXT_ERR_OK
       }, nil)
   }
+
+  deinit { SSL_CTX_free(pointer) }
 }
 
 /// One connection under TLS, of one thread.

@@ -90,6 +90,8 @@ import Testing
       }
     }
     interrupt()
+    // What waits to interrupt holds the scene.
+    defer { scene.objects.interruptNextWrite { _ in } }
     let error = try await #require(throws: CertificateKeeperError.self) { try await replica.pass() }
     #expect(!error.isFinal && error.description.contains("others keep changing"))
     #expect(scene.objects.writes.isEmpty && !replica.keeper.hasCertificate)

@@ -177,6 +177,8 @@ import Testing
     scene.objects.change { secret in result = Result { try damage(&secret, scene) } }
     try result.get()
     try running.expectAccepted(title)
+    // What waits to interrupt holds the scene.
+    defer { scene.objects.interruptNextWrite { _ in } }
     // Another one notices; what runs is not cut off although it has not looked yet.
     // The Secret is written by then, caBundle is not.
     scene.objects.interruptNextWrite { _ in
