@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Installs, changes and removes a release of the chart, for the end-to-end tests: `helm` from PyPI.
+"""Installs, changes, tests and removes a release of the chart, for the end-to-end tests: `helm` from PyPI.
 
     release.py KUBECONFIG NAMESPACE install|upgrade NAME VALUES.json
     release.py KUBECONFIG NAMESPACE rollback NAME REVISION
-    release.py KUBECONFIG NAMESPACE uninstall NAME
+    release.py KUBECONFIG NAMESPACE test|uninstall NAME
 
 Nothing is waited for, as `helm` does by default. Errors are those of Helm.
 """
@@ -24,6 +24,8 @@ def main(kubeconfig, namespace, action, name, *rest):
                 getattr(config, action)(chart, name, values, namespace=namespace, timeout=60)
         elif action == "rollback":
             config.rollback(name, version=int(rest[0]), timeout=60)
+        elif action == "test":
+            config.test(name, timeout=60)
         elif action == "uninstall":
             config.uninstall(name, timeout=60)
         else:

@@ -2,7 +2,8 @@ import EndToEndSupport
 import Foundation
 
 /// What a node does for Pinseal's pods: it starts what their Deployment says, as a process of this machine, gives it the
-/// files of its volumes and the token of its ServiceAccount, and tells the API server when it is ready.
+/// files of its volumes and the token of its ServiceAccount, and tells the API server when it is ready. A pod that is not
+/// to be restarted runs to its end, as that of `helm test` does.
 ///
 /// All pods have this machine's address, where a balancer stands for them: the controllers see pods as on any node, and
 /// the API server finds them through their Service.
@@ -12,18 +13,22 @@ actor Kubelet {
   private let folder: String
   private let address: String
   private let balancer: Balancer
+  /// The same for the port for probes.
+  private let operations: Balancer
   private var pods: [String: Task<Void, any Error>] = [:]
   private let leaving = Guarded<Set<String>>([])
-  private var failure: (any Error)?
+  /// How the pods ended that ran to their end.
+  nonisolated let finished = Guarded<[Outcome]>([])
 
-  /// Runs `body` while pods of `namespace` are run, whose containers have the port `port`.
+  /// Runs `body` while pods of `namespace` are run, whose containers have the port `port`, and the next one for probes.
   static func with(
     namespace: String, port: Int, _ environment: ClusterEnvironment, perform body: (Kubelet) async throws -> Void
   ) async throws {
     let address = try machineAddress()
     let kubelet = Kubelet(
       environment: environment, namespace: namespace, address: address,
-      balancer: try Balancer(address: address, port: port))
+      balancer: try Balancer(address: address, port: port),
+      operations: try Balancer(address: address, port: port + 1))
     try await environment.cluster.apply("apiVersion: v1\nkind: Node\nmetadata: {name: \(namespace)-node}\n")
     let watching = Task { try await kubelet.watch() }
     func stop() async throws {
@@ -39,16 +44,25 @@ actor Kubelet {
     try await stop()
   }
 
-  private init(environment: ClusterEnvironment, namespace: String, address: String, balancer: Balancer) {
+  private init(
+    environment: ClusterEnvironment, namespace: String, address: String, balancer: Balancer, operations: Balancer
+  ) {
     self.environment = environment
     self.namespace = namespace
     self.address = address
     self.balancer = balancer
+    self.operations = operations
     folder = "\(environment.folder)/pods-\(namespace)"
   }
 
   /// How many pods are ready.
   nonisolated var readyPods: Int { balancer.endpoints.count }
+
+  /// The ports of 127.0.0.1 at which the ready pods answer admission reviews.
+  nonisolated var readyPorts: [Int] { balancer.endpoints }
+
+  /// Ends the connections to all pods, as their clients may at any time: they have to greet anew.
+  nonisolated func cutConnections() { balancer.cut() }
 
   private func watch() async throws {
     while !Task.isCancelled {
@@ -57,9 +71,11 @@ actor Kubelet {
         let list = try? JSONDecoder().decode(PodList.self, from: Data(answer.body.utf8))
       {
         for pod in list.items {
-          if pod.metadata.deletionTimestamp != nil { leaving.with { _ = $0.insert(pod.metadata.name) } }
-          guard pods[pod.metadata.name] == nil else { continue }
-          pods[pod.metadata.name] = Task { try await self.run(pod) }
+          // Not by their names: each run of `helm test` has a pod of the same name.
+          let id = pod.metadata.uid
+          if pod.metadata.deletionTimestamp != nil { leaving.with { _ = $0.insert(id) } }
+          guard pods[id] == nil else { continue }
+          pods[id] = Task { pod.spec.restartPolicy == "Never" ? try await self.runToEnd(pod) : try await self.run(pod) }
         }
       }
       try await Task.sleep(for: .milliseconds(200))
@@ -69,19 +85,15 @@ actor Kubelet {
   private func stopAll() async throws {
     leaving.with { $0.formUnion(pods.keys) }
     balancer.close()
+    operations.close()
     for pod in pods.values { try await pod.value }
   }
 
   private nonisolated func run(_ pod: Pod) async throws {
     let name = pod.metadata.name
     let cluster = environment.cluster
-    let path = "/api/v1/namespaces/\(namespace)/pods/\(name)"
-    let binding =
-      #"{"apiVersion":"v1","kind":"Binding","metadata":{"name":"\#(name)"},"target":{"kind":"Node","#
-      + #""name":"\#(namespace)-node"}}"#
-    _ = try await cluster.api("POST", "\(path)/binding", body: binding)
-    let home = "\(folder)/\(name)"
-    try await writeVolumes(of: pod, to: home)
+    let path = path(of: pod)
+    let home = try await place(pod)
     let token = try await cluster.kubectl(["create", "token", pod.spec.serviceAccountName, "-n", namespace]).checked()
     try write(Self.kubeconfig(cluster, token: token.output.filter { !$0.isNewline }), to: "\(home)/kubeconfig")
 
@@ -99,10 +111,12 @@ actor Kubelet {
       name, in: environment.folder, Tool.pinseal.path(), arguments, exitsCleanly: true, ready: { await probe("livez") }
     ) { daemon in
       var wasReady: Bool?
-      while !leaving.with({ $0.contains(name) }) {
+      while !leaving.with({ $0.contains(pod.metadata.uid) }) {
         let isReady = await probe("readyz")
         if isReady != wasReady {
-          if isReady { balancer.endpoints.append(port) } else { balancer.endpoints.removeAll { $0 == port } }
+          for (balancer, port) in [(balancer, port), (operations, operationsPort)] {
+            if isReady { balancer.endpoints.append(port) } else { balancer.endpoints.removeAll { $0 == port } }
+          }
           _ = try await cluster.api(
             "PATCH", "\(path)/status", body: status(isReady: isReady), type: "application/strategic-merge-patch+json")
           wasReady = isReady
@@ -115,9 +129,62 @@ actor Kubelet {
       daemon.signal()
       try await Task.sleep(for: .seconds(1))
       balancer.endpoints.removeAll { $0 == port }
+      operations.endpoints.removeAll { $0 == operationsPort }
     }
     let now = #"{"apiVersion":"v1","kind":"DeleteOptions","gracePeriodSeconds":0}"#
     _ = try? await cluster.api("DELETE", path, body: now)
+  }
+
+  /// Runs a pod's container to its end and reports how it ended.
+  private nonisolated func runToEnd(_ pod: Pod) async throws {
+    let home = try await place(pod)
+    var arguments: [String] = []
+    for argument in pod.spec.containers[0].args {
+      if argument.hasPrefix("--url=") || argument.hasPrefix("--ops-url=") {
+        arguments += try await resolved(argument)
+      } else if argument.hasPrefix("--within=") {
+        // A test that is to fail need not take a minute for it.
+        arguments.append("--within=5s")
+      } else {
+        arguments.append(argument.replacingOccurrences(of: "/run/pinseal/", with: "\(home)/run/pinseal/"))
+      }
+    }
+    let outcome = try await command(Tool.pinseal.path(), arguments)
+    finished.with { $0.append(outcome) }
+    _ = try await environment.cluster.api(
+      "PATCH", "\(path(of: pod))/status",
+      body: #"{"status":{"phase":"\#(outcome.succeeded ? "Succeeded" : "Failed")"}}"#,
+      type: "application/strategic-merge-patch+json")
+  }
+
+  /// An option whose value is a URL at a Service of the namespace, led to where the Service leads its clients: DNS and
+  /// cluster addresses are those of real nodes.
+  private nonisolated func resolved(_ argument: String) async throws -> [String] {
+    let option = argument.split(separator: "=", maxSplits: 1).map(String.init)
+    guard option.count == 2, let url = URLComponents(string: option[1]), let host = url.host, let port = url.port,
+      host.hasSuffix(".\(namespace).svc")
+    else { throw EndToEndFailure("\(argument) names no Service of \(namespace)") }
+    let answer = try await environment.cluster.api(
+      "GET", "/api/v1/namespaces/\(namespace)/services/\(host.prefix { $0 != "." })")
+    let service = try JSONDecoder().decode(Service.self, from: Data(answer.body.utf8))
+    guard let target = service.spec.ports.first(where: { $0.port == port })?.targetPort,
+      let balancer = ["webhook": balancer, "ops": operations][target]
+    else { throw EndToEndFailure("\(argument): the Service has no such port: \(answer.body)") }
+    let address = "\(option[0])=\(url.scheme ?? "")://\(address):\(balancer.port)"
+    return url.scheme == "https" ? [address, "--server-name=\(host)"] : [address]
+  }
+
+  private nonisolated func path(of pod: Pod) -> String { "/api/v1/namespaces/\(namespace)/pods/\(pod.metadata.name)" }
+
+  /// Binds a pod to the node and makes the folder for what it mounts.
+  private nonisolated func place(_ pod: Pod) async throws -> String {
+    let binding =
+      #"{"apiVersion":"v1","kind":"Binding","metadata":{"name":"\#(pod.metadata.name)"},"target":{"kind":"Node","#
+      + #""name":"\#(namespace)-node"}}"#
+    _ = try await environment.cluster.api("POST", "\(path(of: pod))/binding", body: binding)
+    let home = "\(folder)/\(pod.metadata.name)-\(pod.metadata.uid.prefix(8))"
+    try await writeVolumes(of: pod, to: home)
+    return home
   }
 
   private nonisolated func status(isReady: Bool) -> String {
@@ -136,15 +203,18 @@ actor Kubelet {
       guard let object = volume.secret?.secretName ?? volume.configMap?.name else { continue }
       let answer = try await environment.cluster.api("GET", "/api/v1/namespaces/\(namespace)/\(kind)/\(object)")
       let data = try JSONDecoder().decode(DataObject.self, from: Data(answer.body.utf8)).data ?? [:]
-      for (key, value) in data {
-        let path = "\(home)\(mount.mountPath)/\(key)"
+      let items = volume.secret?.items ?? data.keys.map { Pod.Volume.Item(key: $0, path: $0) }
+      for item in items {
+        guard let value = data[item.key] else { continue }
+        let path = "\(home)\(mount.mountPath)/\(item.path)"
         let text = volume.secret == nil ? value : String(decoding: Data(base64Encoded: value) ?? Data(), as: UTF8.self)
         if (try? read(path)) != text { try write(text, to: path) }
       }
     }
   }
 
-  private static func kubeconfig(_ cluster: TestCluster, token: String) throws -> String {
+  /// Lets whoever has `token` speak to the API server.
+  static func kubeconfig(_ cluster: TestCluster, token: String) throws -> String {
     """
     apiVersion: v1
     kind: Config
@@ -164,6 +234,7 @@ actor Kubelet {
 private struct Pod: Decodable, Sendable {
   struct Metadata: Decodable {
     let name: String
+    let uid: String
     let deletionTimestamp: String?
   }
   struct Container: Decodable {
@@ -175,7 +246,14 @@ private struct Pod: Decodable, Sendable {
     let mountPath: String
   }
   struct Volume: Decodable {
-    struct Secret: Decodable { let secretName: String }
+    struct Item: Decodable {
+      let key: String
+      let path: String
+    }
+    struct Secret: Decodable {
+      let secretName: String
+      let items: [Item]?
+    }
     struct ConfigMap: Decodable { let name: String }
     let name: String
     let secret: Secret?
@@ -183,6 +261,7 @@ private struct Pod: Decodable, Sendable {
   }
   struct Spec: Decodable {
     let serviceAccountName: String
+    let restartPolicy: String?
     let containers: [Container]
     let volumes: [Volume]?
   }
@@ -191,4 +270,13 @@ private struct Pod: Decodable, Sendable {
 }
 
 private struct PodList: Decodable { let items: [Pod] }
+private struct Service: Decodable {
+  struct Port: Decodable {
+    let port: Int
+    let targetPort: String
+  }
+  struct Spec: Decodable { let ports: [Port] }
+  let spec: Spec
+}
+
 private struct DataObject: Decodable { let data: [String: String]? }
