@@ -17,11 +17,7 @@ extension ClusterTests {
       try await release.helm("install", values: ["certificates": ["mode": "selfManaged"]])
       try await release.waitForRollout(kubelet, pods: 2)
       try await environment.makeNamespace("renewed", servedBy: release.namespace)
-      try await environment.waitUntilRefused(in: "renewed")
-      // Which says nothing about the validating configuration yet.
-      try await eventually("the API server trusts the release at both endpoints") {
-        try await environment.apply(environment.signed.tagged, in: "renewed").succeeded
-      }
+      try await environment.waitUntilJudged(in: "renewed")
       let secret = SecretOfCertificates(release)
       let position = try cluster.auditPosition()
 
@@ -60,7 +56,7 @@ extension ClusterTests {
         // From here on the API server has to greet the replicas anew; what the cut itself breaks is not counted.
         load.expect(.anything)
         kubelet.cutConnections()
-        try await environment.waitUntilRefused(in: "renewed")
+        try await environment.waitUntilJudged(in: "renewed")
         load.expect(.verified)
         try await load.more(6)
         try await release.helm("test")

@@ -20,9 +20,7 @@ extension ClusterTests {
       }
       try await cluster.apply(
         Objects.secret("signing", in: "charted-key", key: "cosign.pub", value: environment.key.publicPEM))
-      try await eventually("the API server asks the release") {
-        try await !environment.apply(environment.unsigned.tagged, in: "charted").succeeded
-      }
+      try await environment.waitUntilJudged(in: "charted")
       try await environment.apply(environment.signed.tagged, in: "charted").checked()
       #expect(try await environment.storedImage(in: "charted") == environment.signed.pinned)
       // Only namespaces may be read so far, and the refusal says what is missing.
@@ -77,10 +75,7 @@ extension ClusterTests {
       try await release.helm("install", values: values)
       try await release.waitForRollout(kubelet, pods: 2)
       try await environment.makeNamespace("self-managed", servedBy: release.namespace)
-      try await eventually("the API server asks the release") {
-        try await environment.apply(environment.unsigned.tagged, in: "self-managed").errors.contains(
-          "SIGNATURE_NOT_FOUND")
-      }
+      try await environment.waitUntilJudged(in: "self-managed")
       let bundle = try await release.authorities()
       #expect(bundle.mutating.contains("BEGIN CERTIFICATE") && bundle.mutating == bundle.validating, "\(bundle)")
 
@@ -105,7 +100,7 @@ extension ClusterTests {
         try await eventually("the bundle is as it was") {
           try await release.authorities().mutating.contains(bundle.validating)
         }
-        try await environment.waitUntilRefused(in: "self-managed")
+        try await environment.waitUntilJudged(in: "self-managed")
         load.expect(.verified)
         try await load.more(6)
 

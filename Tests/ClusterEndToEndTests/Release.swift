@@ -89,11 +89,15 @@ struct Release {
 }
 
 extension ClusterEnvironment {
-  /// Waits until admissions in a namespace are judged.
-  func waitUntilRefused(in namespace: String) async throws {
+  /// Waits until both webhooks are asked about a namespace and answer: pinning refuses what is unsigned, and validation,
+  /// whose configuration may reach the API server a little later, lets in what was pinned.
+  func waitUntilJudged(in namespace: String) async throws {
     try await eventually("the API server is answered") {
       try await apply(unsigned.tagged, in: namespace, options: ["--dry-run=server"]).errors
         .contains("SIGNATURE_NOT_FOUND")
+    }
+    try await eventually("the API server trusts the release at both endpoints") {
+      try await apply(signed.tagged, in: namespace, options: ["--dry-run=server"]).succeeded
     }
   }
 }
