@@ -156,6 +156,8 @@ public final class APICluster: Cluster {
   /// Reads, together with whoever else does.
   private func object(_ id: ObjectID, deadline: Deadline) async throws(ClusterError) -> ClusterObject {
     let outcome = await flights.value(of: id, deadline: deadline) { ends in
+      // Somebody else may have read it since it was found unknown.
+      if let known = self.cached(id) { return Answer.success(known) }
       do throws(ClusterError) {
         var object = try await self.reader.object(id, deadline: ends)
         if case .namespace(let namespace) = object { object = .namespace(namespace.policyOnly) }
