@@ -52,7 +52,7 @@ let package = Package(
     .systemLibrary(name: "CLinux"),
 
     // Leaves.
-    module("Primitives", [], common),
+    module("Primitives", ["CLinux"], common),
     module("JSON", ["Primitives"], safe),
     module("Crypto", ["COpenSSL", "Primitives"], common),
     module("Telemetry", ["JSON", "Primitives", log, metrics], common),

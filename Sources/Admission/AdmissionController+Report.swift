@@ -16,7 +16,7 @@ extension AdmissionController {
 extension AdmissionReport {
   /// Images that a report names.
   static let maximumImages = Outcome.maximumAuditAnnotations
-  /// Conditions and owners that are looked at.
+  /// Conditions that are looked at.
   private static let maximumElements = 64
 
   init(_ outcome: Outcome, of subject: AdmissionController.Case) {
@@ -28,7 +28,6 @@ extension AdmissionReport {
     isDryRun = review.isDryRun
     generation = try? stored?["metadata"]?["generation"]?.integer()
     isUnderWarn = outcome.failures.contains { $0.excuse == .warn }
-    owner = Self.owner(stored ?? review.object)
     isDegraded = Self.isDegraded(stored)
     changesImages = Self.changesImages(outcome, stored)
     message = outcome.decision == .refused ? outcome.message : outcome.notice
@@ -49,16 +48,6 @@ extension AdmissionReport {
       (1...limit).contains(text.utf8.count)
     else { return nil }
     return text
-  }
-
-  private static func owner(_ object: JSONValue?) -> Owner? {
-    guard let references = try? object?["metadata"]?["ownerReferences"]?.elements() else { return nil }
-    let controlling = references.prefix(maximumElements).first { (try? $0["controller"]?.bool()) == true }
-    guard let controlling, let apiVersion = text(controlling["apiVersion"], limit: 317),
-      let kind = text(controlling["kind"], limit: 63), let name = text(controlling["name"], limit: 253),
-      let uid = text(controlling["uid"], limit: 128)
-    else { return nil }
-    return Owner(apiVersion: apiVersion, kind: kind, name: name, uid: uid)
   }
 
   private static func isDegraded(_ stored: JSONValue?) -> Bool {

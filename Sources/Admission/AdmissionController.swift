@@ -201,7 +201,7 @@ public struct AdmissionController: Sendable {
     if let version = object["apiVersion"], !version.isString("apps/v1") {
       return "the object's apiVersion is not apps/v1"
     }
-    guard review.namespace.isDNSLabel else {
+    guard DNSName.isLabel(review.namespace) else {
       return "request.namespace is \"\(review.namespace.printable(limit: 64))\", expected the name of a namespace"
     }
     if let namespace = object["metadata"]?["namespace"], !namespace.isNull, !namespace.isString("") {
@@ -210,20 +210,5 @@ public struct AdmissionController: Sendable {
       }
     }
     return nil
-  }
-}
-
-extension String {
-  /// Whether it is a label as RFC 1123 has it, which is what names of namespaces are.
-  fileprivate var isDNSLabel: Bool {
-    guard (1...63).contains(utf8.count), utf8.first != UInt8(ascii: "-"), utf8.last != UInt8(ascii: "-") else {
-      return false
-    }
-    return utf8.allSatisfy {
-      switch $0 {
-      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"): true
-      default: false
-      }
-    }
   }
 }

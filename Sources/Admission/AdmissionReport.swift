@@ -7,26 +7,6 @@ public protocol AdmissionObserver: Sendable {
 
 /// What was decided about a StatefulSet, for those who tell others: Events, conditions.
 public struct AdmissionReport: Sendable {
-  /// The object that owns the StatefulSet and controls it (`ownerReferences` with `controller: true`).
-  public struct Owner: Sendable, Hashable {
-    /// As `openbao.org/v1alpha1`.
-    public let apiVersion: String
-    /// As `OpenBaoCluster`.
-    public let kind: String
-    /// Its name, in the namespace of the StatefulSet.
-    public let name: String
-    /// Its `metadata.uid`.
-    public let uid: String
-
-    /// An owner of these parts.
-    public init(apiVersion: String, kind: String, name: String, uid: String) {
-      self.apiVersion = apiVersion
-      self.kind = kind
-      self.name = name
-      self.uid = uid
-    }
-  }
-
   /// An image that was verified.
   public struct Image: Sendable, Hashable {
     /// `container db`.
@@ -62,8 +42,6 @@ public struct AdmissionReport: Sendable {
   public var uid: String?
   /// `metadata.generation` of the stored object: nil for a CREATE.
   public var generation: Int64?
-  /// The controlling owner, if any.
-  public var owner: Owner?
   /// Whether the stored object's status says Degraded=True with reason ImageVerificationFailed.
   public var isDegraded: Bool
   /// Whether an image, as it will be stored, is not in the stored object under the same name, or there is no stored object.
@@ -83,7 +61,7 @@ public struct AdmissionReport: Sendable {
   /// What the images are put into words from.
   var records: [Outcome.ImageRecord] = []
 
-  /// A report without owner, message and images.
+  /// A report without message and images.
   public init(
     endpoint: Endpoint, decision: AdmissionAnswer.Decision, namespace: String, name: String, uid: String? = nil
   ) {

@@ -1,4 +1,5 @@
 import COpenSSL
+import Primitives
 
 /// Paths of certificates (RFC 5280 §6), judged at a time that is given.
 ///

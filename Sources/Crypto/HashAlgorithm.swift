@@ -21,8 +21,7 @@ public enum HashAlgorithm: String, Sendable, Hashable, CaseIterable {
       let result = bytes.withUnsafeBytes {
         EVP_Digest($0.baseAddress, $0.count, buffer.baseAddress, nil, digest, nil)
       }
-      // No input leads here: only an OpenSSL without SHA-2, or the end of memory.
-      guard result == 1 else { fatalError("OpenSSL cannot compute \(rawValue): \(takeOpenSSLError())") }
+      guard result == 1 else { failHashing(self) }
       count = byteCount
     }
   }

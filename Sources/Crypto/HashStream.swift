@@ -7,11 +7,9 @@ public struct HashStream: ~Copyable {
 
   /// The hash of nothing yet.
   public init(_ algorithm: HashAlgorithm) {
-    // Here and below as in `HashAlgorithm.hash`: no input leads to a failure, only an OpenSSL without SHA-2 or the end of
-    // memory; and a hash that is not one must not be handed on.
     guard let context = EVP_MD_CTX_new(),
       EVP_DigestInit_ex(context, OpenSSLContext.shared.digest(algorithm), nil) == 1
-    else { fatalError("OpenSSL cannot begin \(algorithm.rawValue): \(takeOpenSSLError())") }
+    else { failHashing(algorithm) }
     self.context = context
     self.algorithm = algorithm
   }
@@ -21,9 +19,7 @@ public struct HashStream: ~Copyable {
   /// Takes in the next part.
   public mutating func update(_ bytes: some Collection<UInt8>) {
     func update(_ buffer: UnsafeRawBufferPointer) {
-      guard EVP_DigestUpdate(context, buffer.baseAddress, buffer.count) == 1 else {
-        fatalError("OpenSSL cannot go on with \(algorithm.rawValue): \(takeOpenSSLError())")
-      }
+      guard EVP_DigestUpdate(context, buffer.baseAddress, buffer.count) == 1 else { failHashing(algorithm) }
     }
     let done: Void? = bytes.withContiguousStorageIfAvailable { update(UnsafeRawBufferPointer($0)) }
     if done == nil { Array(bytes).withUnsafeBytes { update($0) } }
@@ -32,9 +28,7 @@ public struct HashStream: ~Copyable {
   /// The hash of all parts.
   public consuming func finish() -> [UInt8] {
     [UInt8](unsafeUninitializedCapacity: algorithm.byteCount) { buffer, count in
-      guard EVP_DigestFinal_ex(context, buffer.baseAddress, nil) == 1 else {
-        fatalError("OpenSSL cannot end \(algorithm.rawValue): \(takeOpenSSLError())")
-      }
+      guard EVP_DigestFinal_ex(context, buffer.baseAddress, nil) == 1 else { failHashing(algorithm) }
       count = algorithm.byteCount
     }
   }

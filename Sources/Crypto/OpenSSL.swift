@@ -69,6 +69,12 @@ func takeOpenSSLError() -> String {
   return String(cString: reason)
 }
 
+/// Ends the program because a hash cannot be computed: no input leads here, only an OpenSSL without SHA-2 or the end of
+/// memory, and what is no hash must not be handed on as one.
+func failHashing(_ algorithm: HashAlgorithm) -> Never {
+  fatalError("OpenSSL cannot compute \(algorithm.rawValue): \(takeOpenSSLError())")
+}
+
 /// What `write` writes into a memory BIO, or nil if it does not return 1.
 func textFromOpenSSL(_ write: (OpaquePointer) -> Int32) -> String? {
   guard let memory = BIO_new(BIO_s_mem()) else { return nil }

@@ -1,3 +1,5 @@
+import Primitives
+
 /// Why a time-stamp is refused.
 public struct TimestampError: Error, Sendable, Equatable, CustomStringConvertible {
   /// What was looked at when the fault was found.

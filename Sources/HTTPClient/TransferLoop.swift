@@ -69,23 +69,10 @@ final class TransferLoop: @unchecked Sendable {
 
   /// Starts the thread.
   func start() throws(HTTPClientError) {
-    let context = Unmanaged.passRetained(self)
-    var thread = pthread_t()
-    var attributes = pthread_attr_t()
-    pthread_attr_init(&attributes)
-    defer { pthread_attr_destroy(&attributes) }
-    pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
-    let failure = pthread_create(
-      &thread, &attributes,
-      { context in
-        guard let context else { return nil }
-        Unmanaged<TransferLoop>.fromOpaque(context).takeRetainedValue().run()
-        return nil
-      }, context.toOpaque())
-    guard failure == 0 else {
-      context.release()
-      throw HTTPClientError(
-        code: .invalidConfiguration, description: "no thread for HTTP: \(String(cString: strerror(failure)))")
+    do throws(SystemThread.Failure) {
+      try SystemThread(name: "pinseal-http") { self.run() }.detach()
+    } catch {
+      throw HTTPClientError(code: .invalidConfiguration, description: "no thread for HTTP: \(error)")
     }
   }
 
@@ -118,10 +105,6 @@ final class TransferLoop: @unchecked Sendable {
   // MARK: On the thread
 
   private func run() {
-    // Signals are for other threads; a peer that hangs up must not send one.
-    var signals = sigset_t()
-    sigfillset(&signals)
-    pthread_sigmask(SIG_BLOCK, &signals, nil)
     while true {
       var work = Inbox()
       inbox.withLock { inbox in

@@ -8,7 +8,7 @@ import Primitives
 /// It runs until it is drained, whether or not anybody holds this object.
 public final class Server: Sendable {
   private enum Lifecycle {
-    case running([pthread_t])
+    case running([SystemThread])
     case draining
   }
 
@@ -36,7 +36,7 @@ public final class Server: Sendable {
     let listener = try Listener(ListenAddress(parsing: address))
 
     var handles: [ServerCore.LoopHandle] = []
-    for _ in 0..<min(max(1, loops ?? LoopThread.usefulCount), 256) {
+    for _ in 0..<min(max(1, loops ?? LoopProcessors.usefulCount), 256) {
       handles.append(ServerCore.LoopHandle(mailbox: try Mailbox(), counters: LoopCounters()))
     }
     let core = ServerCore(
@@ -46,15 +46,16 @@ public final class Server: Sendable {
     return Server(core: core, threads: threads, boundAddress: boundAddress, port: port)
   }
 
-  private init(core: ServerCore, threads: [pthread_t], boundAddress: String, port: Int) {
+  private init(core: ServerCore, threads: [SystemThread], boundAddress: String, port: Int) {
     self.core = core
     lifecycle = Locked(.running(threads))
     self.boundAddress = boundAddress
     self.port = port
   }
 
-  private static func startLoops(_ core: ServerCore, _ listener: sending Listener) throws(ServerError) -> [pthread_t] {
-    var threads: [pthread_t] = []
+  private static func startLoops(_ core: ServerCore, _ listener: sending Listener) throws(ServerError) -> [SystemThread]
+  {
+    var threads: [SystemThread] = []
     do throws(ServerError) {
       // The first loop comes last, so that nothing is accepted before the others run.
       for index in core.loops.indices.dropFirst() { threads.append(try startLoop(core, index, nil)) }
@@ -62,16 +63,20 @@ public final class Server: Sendable {
       return threads
     } catch {
       for loop in core.loops { loop.mailbox.post(.drain(deadline: 0)) }
-      for thread in threads { pthread_join(thread, nil) }
+      for thread in threads { thread.join() }
       throw error
     }
   }
 
   private static func startLoop(
     _ core: ServerCore, _ index: Int, _ listener: sending Listener?
-  ) throws(ServerError) -> pthread_t {
+  ) throws(ServerError) -> SystemThread {
     let loop = try EventLoop(core: core, index: index, listener: listener)
-    return try LoopThread.start(name: "pinseal-loop-\(index)") { loop.run() }
+    do throws(SystemThread.Failure) {
+      return try SystemThread(name: "pinseal-loop-\(index)") { loop.run() }
+    } catch {
+      throw ServerError("cannot start a thread: \(error)")
+    }
   }
 
   /// What the server has done so far.
@@ -94,7 +99,7 @@ public final class Server: Sendable {
   /// Stops accepting, sends GOAWAY / `Connection: close`, finishes what is in flight within `drainTimeout`, cancels
   /// what is left, closes, joins the loops. Later calls wait for the same end.
   public func drain() async {
-    let threads = lifecycle.withLock { state -> [pthread_t] in
+    let threads = lifecycle.withLock { state -> [SystemThread] in
       guard case .running(let threads) = state else { return [] }
       state = .draining
       return threads
@@ -106,6 +111,6 @@ public final class Server: Sendable {
     }
     await core.ending.wait()
     // They have done their last act: joining waits for no more than their return.
-    for thread in threads { pthread_join(thread, nil) }
+    for thread in threads { thread.join() }
   }
 }

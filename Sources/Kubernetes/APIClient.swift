@@ -18,6 +18,9 @@ struct APICall: Sendable {
 
 /// Sends calls as whoever the connection says, and knows what failures mean.
 struct APIClient: Sendable {
+  /// Who owns the fields that Pinseal writes.
+  static let fieldManager = "pinseal"
+
   let transport: APITransport
 
   var connection: Connection { transport.connection }
@@ -93,6 +96,13 @@ struct APIClient: Sendable {
         .unavailable, "\(server) answered with a redirect (\(status)) for \(subject), which is not followed")
     default: return ClusterError(.invalid, "\(server) answered \(status) for \(subject)\(said)")
     }
+  }
+
+  /// An answer that says nothing that can be used.
+  func unusable(_ subject: String, _ reason: String) -> ClusterError {
+    ClusterError(
+      .invalid,
+      "the answer of \(connection.server.url) for \(subject) is not usable: \(reason.printable(limit: 300))")
   }
 
   /// The API's own description of a failure.

@@ -6,8 +6,6 @@ import Primitives
 struct APIReader: Sendable {
   let client: APIClient
 
-  private var connection: Connection { client.connection }
-
   /// The object as the API server holds it now.
   func object(_ id: ObjectID, deadline: Deadline) async throws(ClusterError) -> ClusterObject {
     let call = Self.call(id)
@@ -31,16 +29,12 @@ struct APIReader: Sendable {
   // MARK: Answers
 
   private func decode(_ body: [UInt8], _ id: ObjectID) throws(ClusterError) -> ClusterObject {
-    func refusal(_ reason: String) -> ClusterError {
-      ClusterError(
-        .invalid, "the answer of \(connection.server.url) for \(id) is not usable: \(reason.printable(limit: 300))")
-    }
     let root: Node
     do throws(JSONError) {
       let document = try JSONDocument(body, limits: .init(bytes: Self.maximumBytes(id.kind)))
       root = try Node(document.root)
     } catch {
-      throw refusal(error.description)
+      throw client.unusable("\(id)", error.description)
     }
     do throws(NodeError) {
       let reader = NodeReader(root)
@@ -53,7 +47,7 @@ struct APIReader: Sendable {
       guard found == id else { throw reader.error("is \(found)") }
       return object
     } catch {
-      throw refusal(error.description)
+      throw client.unusable("\(id)", error.description)
     }
   }
 }

@@ -22,38 +22,19 @@ public protocol CertificateObjects: Sendable {
   func setBundle(_ bundle: [UInt8], of registration: WebhookRegistration, deadline: Deadline) async throws(ClusterError)
 }
 
+extension APICluster {
+  /// These objects of this cluster, as it holds them: nothing of them is cached.
+  public var certificateObjects: any CertificateObjects { APICertificateObjects(client: client) }
+}
+
 /// The same through the Kubernetes API.
-public struct APICertificateObjects: CertificateObjects {
-  /// The field manager of what is written.
-  static let manager = "pinseal"
-
-  private let client: APIClient
-
-  init(client: APIClient) { self.client = client }
-
-  /// By the pod's service account.
-  public static func inCluster() throws(ClusterError) -> APICertificateObjects { try make(.inCluster()) }
-
-  /// By a kubeconfig file (nil: `$KUBECONFIG`, else `~/.kube/config`) and its current context.
-  public static func kubeconfig(
-    path: String?, allowsInsecureSkipTLSVerify: Bool = false
-  ) throws(ClusterError) -> APICertificateObjects {
-    try make(
-      Kubeconfig.connection(path: Kubeconfig.path(path), allowsInsecure: allowsInsecureSkipTLSVerify))
-  }
-
-  private static func make(_ connection: Connection) throws(ClusterError) -> APICertificateObjects {
-    APICertificateObjects(
-      client: APIClient(
-        transport: try APITransport(connection) { configuration throws(HTTPClientError) in
-          try HTTPClient(configuration)
-        }))
-  }
+struct APICertificateObjects: CertificateObjects {
+  let client: APIClient
 
   // MARK: Secrets
 
   /// Reads the Secret as the API server holds it now; nothing is cached.
-  public func secret(_ place: SecretPlace, deadline: Deadline) async throws(ClusterError) -> KeptSecret? {
+  func secret(_ place: SecretPlace, deadline: Deadline) async throws(ClusterError) -> KeptSecret? {
     let call = APICall(path: place.id.path, subject: "\(place.id)", permission: Self.permission("get", place))
     guard let body = try await body(of: call, deadline: deadline) else { return nil }
     return try decode(body, of: call, apiVersion: "v1", kind: "Secret", name: place.name) { root throws(JSONError) in
@@ -74,7 +55,7 @@ public struct APICertificateObjects: CertificateObjects {
   }
 
   /// Posts the Secret.
-  public func create(_ secret: KeptSecret, at place: SecretPlace, deadline: Deadline) async throws(ClusterError) {
+  func create(_ secret: KeptSecret, at place: SecretPlace, deadline: Deadline) async throws(ClusterError) {
     var writer = JSONWriter(capacity: 8192)
     writer.object {
       $0.member("apiVersion", "v1")
@@ -90,7 +71,7 @@ public struct APICertificateObjects: CertificateObjects {
     }
     try await succeed(
       APICall(
-        method: .post, path: "/api/v1/namespaces/\(place.namespace)/secrets?fieldManager=\(Self.manager)",
+        method: .post, path: "/api/v1/namespaces/\(place.namespace)/secrets?fieldManager=\(APIClient.fieldManager)",
         subject: "\(place.id)",
         permission: Self.permission("create", place)
           + ", which no RBAC rule can limit to one name: better make the Secret beforehand, empty and of type Opaque",
@@ -98,7 +79,7 @@ public struct APICertificateObjects: CertificateObjects {
   }
 
   /// Patches the Secret.
-  public func update(
+  func update(
     _ place: SecretPlace, resourceVersion: String, data: [String: [UInt8]?], annotations: [String: String?],
     deadline: Deadline
   ) async throws(ClusterError) {
@@ -114,7 +95,7 @@ public struct APICertificateObjects: CertificateObjects {
     }
     try await succeed(
       APICall(
-        method: .patch, path: place.id.path + "?fieldManager=\(Self.manager)", subject: "\(place.id)",
+        method: .patch, path: place.id.path + "?fieldManager=\(APIClient.fieldManager)", subject: "\(place.id)",
         permission: Self.permission("patch", place), contentType: "application/merge-patch+json", body: writer.bytes),
       deadline: deadline)
   }
@@ -122,18 +103,18 @@ public struct APICertificateObjects: CertificateObjects {
   // MARK: Webhook configurations
 
   /// Reads the configuration as the API server holds it now.
-  public func registration(
+  func registration(
     _ id: WebhookRegistrationID, deadline: Deadline
   ) async throws(ClusterError) -> WebhookRegistration? {
     let call = APICall(path: id.path, subject: "\(id)", permission: Self.permission("get", id))
     guard let body = try await body(of: call, deadline: deadline) else { return nil }
     return try decode(
       body, of: call, apiVersion: "admissionregistration.k8s.io/v1", kind: id.kind.objectKind, name: id.name
-    ) { root throws(JSONError) in try WebhookRegistration(reading: root, id: id, manager: Self.manager) }
+    ) { root throws(JSONError) in try WebhookRegistration(reading: root, id: id, manager: APIClient.fieldManager) }
   }
 
   /// Patches every webhook of it.
-  public func setBundle(
+  func setBundle(
     _ bundle: [UInt8], of registration: WebhookRegistration, deadline: Deadline
   ) async throws(ClusterError) {
     // RFC 6902. The places are numbers, which hold as long as the version does.
@@ -155,7 +136,7 @@ public struct APICertificateObjects: CertificateObjects {
     let id = registration.id
     try await succeed(
       APICall(
-        method: .patch, path: id.path + "?fieldManager=\(Self.manager)", subject: "\(id)",
+        method: .patch, path: id.path + "?fieldManager=\(APIClient.fieldManager)", subject: "\(id)",
         permission: Self.permission("patch", id), contentType: "application/json-patch+json", body: writer.bytes),
       deadline: deadline)
   }
@@ -209,9 +190,8 @@ public struct APICertificateObjects: CertificateObjects {
         return try read(root)
       }
     } catch {
-      reason = error.description.printable(limit: 300)
+      reason = error.description
     }
-    throw ClusterError(
-      .invalid, "the answer of \(client.connection.server.url) for \(call.subject) is not usable: \(reason)")
+    throw client.unusable(call.subject, reason)
   }
 }

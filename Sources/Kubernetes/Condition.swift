@@ -68,6 +68,6 @@ struct Condition: Sendable, Hashable {
 
   /// Seconds since 1970 as Kubernetes writes a time: `2026-11-24T10:00:00Z`.
   static func time(_ seconds: Int64) -> String {
-    EventTime.calendar(seconds) + "Z"
+    CalendarTime.text(seconds)
   }
 }

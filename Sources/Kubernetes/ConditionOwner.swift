@@ -12,7 +12,7 @@ public struct OwnerKind: Sendable, Hashable, CustomStringConvertible {
   /// Parses `PLURAL.GROUP`.
   public init(parsing text: String) throws(ClusterError) {
     let parts = text.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
-    guard parts.count == 2, ObjectID.isLabel(parts[0]), ObjectID.isSubdomain(parts[1]) else {
+    guard parts.count == 2, DNSName.isLabel(parts[0]), DNSName.isSubdomain(parts[1]) else {
       throw ClusterError(
         .invalid,
         "\"\(text.printable(limit: 128))\" names no kind: PLURAL.GROUP is expected, as in openbaoclusters.openbao.org")
@@ -111,9 +111,9 @@ final class ConditionOwnerWriter: Sendable {
       call.permission = "patch on \(place)"
       call.contentType = "application/merge-patch+json"
       call.body = body
-      call.path += "?fieldManager=\(ConditionWriter.fieldManager)"
+      call.path += "?fieldManager=\(APIClient.fieldManager)"
     } catch {
-      throw writer.unusable(call, error)
+      throw writer.client.unusable(call.subject, error.description)
     }
     let answer = try await writer.client.send(call, deadline: .after(writer.requestTimeout))
     guard answer.status == 200 else {
@@ -201,12 +201,12 @@ final class ConditionOwnerWriter: Sendable {
       let names = Set(list.compactMap { try? $0["name"]?.string() })
       for resource in list {
         let name = try resource.member("name").string()
-        guard try resource.optionalMember("namespaced")?.bool() == true, ObjectID.isLabel(name) else { continue }
+        guard try resource.optionalMember("namespaced")?.bool() == true, DNSName.isLabel(name) else { continue }
         let kind = try resource.member("kind").string()
         if resources.kinds[kind] == nil { resources.kinds[kind] = (name, names.contains(name + "/status")) }
       }
     } catch {
-      throw writer.unusable(call, error)
+      throw writer.client.unusable(call.subject, error.description)
     }
     let result = resources
     known.withLock { $0.insert(result, forKey: key, expires: .after(discoveryLifetime)) }

@@ -8,9 +8,6 @@ struct ConditionWriter: Sendable {
   /// The most time that one request takes.
   var requestTimeout: Duration = .seconds(10)
 
-  /// Who owns the fields that Pinseal writes.
-  static let fieldManager = "pinseal"
-
   /// A page of a list.
   private static let pageSize = 100
   private static let maximumPages = 200
@@ -43,7 +40,7 @@ struct ConditionWriter: Sendable {
     let call = APICall(
       method: .patch,
       path: "/apis/apps/v1/namespaces/\(id.namespace)/statefulsets/\(id.name)/status"
-        + "?fieldManager=\(Self.fieldManager)&force=true",
+        + "?fieldManager=\(APIClient.fieldManager)&force=true",
       subject: "the status of \(id)", permission: "patch on statefulsets/status in namespace \(id.namespace)",
       contentType: "application/apply-patch+yaml", body: writer.bytes,
       maximumResponseBytes: Self.maximumObjectBytes)
@@ -83,7 +80,7 @@ struct ConditionWriter: Sendable {
         }
         token = try root.optionalMember("metadata")?.optionalMember("continue")?.string() ?? ""
       } catch {
-        throw unusable(call, error)
+        throw client.unusable(call.subject, error.description)
       }
       if token.isEmpty || token.utf8.count > 4096 { break }
     }
@@ -94,14 +91,7 @@ struct ConditionWriter: Sendable {
     do throws(JSONError) {
       return try JSONDocument(body, limits: .init(bytes: limit, depth: 128, values: 4_194_304)).root
     } catch {
-      throw unusable(call, error)
+      throw client.unusable(call.subject, error.description)
     }
-  }
-
-  func unusable(_ call: APICall, _ error: JSONError) -> ClusterError {
-    ClusterError(
-      .invalid,
-      "the answer of \(client.connection.server.url) for \(call.subject) is not usable: "
-        + error.description.printable(limit: 300))
   }
 }

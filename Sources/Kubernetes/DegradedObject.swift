@@ -1,4 +1,5 @@
 import JSON
+import Primitives
 
 /// A StatefulSet by its name and `metadata.uid`: one that was made anew under the same name is another.
 public struct StatefulSetID: Sendable, Hashable, CustomStringConvertible {
@@ -11,7 +12,7 @@ public struct StatefulSetID: Sendable, Hashable, CustomStringConvertible {
 
   /// Nil if these can be no names or no uid.
   public init?(namespace: String, name: String, uid: String) {
-    guard ObjectID.isLabel(namespace), ObjectID.isSubdomain(name), Self.isUID(uid) else { return nil }
+    guard DNSName.isLabel(namespace), DNSName.isSubdomain(name), Self.isUID(uid) else { return nil }
     self.namespace = namespace
     self.name = name
     self.uid = uid
@@ -42,10 +43,10 @@ struct ControllingOwner: Sendable, Hashable {
       let uid = try? reference["uid"]?.string()
     else { return nil }
     let parts = apiVersion.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
-    guard parts.count == 2, ObjectID.isSubdomain(parts[0]), ObjectID.isLabel(parts[1]),
+    guard parts.count == 2, DNSName.isSubdomain(parts[0]), DNSName.isLabel(parts[1]),
       (1...63).contains(kind.utf8.count),
       kind.utf8.allSatisfy({ ($0 | 0x20 >= 0x61 && $0 | 0x20 <= 0x7a) || ($0 >= 0x30 && $0 <= 0x39) }),
-      ObjectID.isSubdomain(name), StatefulSetID.isUID(uid)
+      DNSName.isSubdomain(name), StatefulSetID.isUID(uid)
     else { return nil }
     group = parts[0]
     version = parts[1]

@@ -49,7 +49,7 @@ public struct ClusterEvent: Sendable, Hashable {
     self.reason = reason
     self.action = action
     self.namespace = namespace
-    self.subject = ObjectID.isSubdomain(subject.name) ? subject : .namespace(mentioning: subject.name)
+    self.subject = DNSName.isSubdomain(subject.name) ? subject : .namespace(mentioning: subject.name)
     self.note = note.printable(limit: Self.maximumNoteBytes)
   }
 

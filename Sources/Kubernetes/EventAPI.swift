@@ -51,7 +51,7 @@ struct EventAPI: Sendable {
 
   /// The uid of a StatefulSet; `notFound` if there is none.
   func uid(ofStatefulSet name: String, namespace: String, deadline: Deadline) async throws(ClusterError) -> String {
-    guard ObjectID.isLabel(namespace), ObjectID.isSubdomain(name) else {
+    guard DNSName.isLabel(namespace), DNSName.isSubdomain(name) else {
       throw ClusterError(.invalid, "\"\(name.printable(limit: 64))\" cannot be the name of a StatefulSet")
     }
     let call = APICall(
@@ -140,25 +140,10 @@ struct EventTime: Sendable, Hashable {
     return EventTime(nanoseconds: Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec))
   }
 
-  /// `2026-11-23T23:16:57.123456Z`.
+  /// `2026-11-23T23:16:57.123456Z`; of times before 1970 only that they are.
   var text: String {
-    guard nanoseconds >= 0 else { return "1970-01-01T00:00:00.000000Z" }
-    return Self.calendar(nanoseconds / 1_000_000_000) + "."
-      + Self.padded(Int(nanoseconds % 1_000_000_000 / 1000), 6) + "Z"
-  }
-
-  /// Seconds since the beginning of 1970 as `2026-11-23T23:16:57`.
-  static func calendar(_ seconds: Int64) -> String {
-    var time = time_t(seconds)
-    var parts = tm()
-    guard gmtime_r(&time, &parts) != nil else { return "1970-01-01T00:00:00" }
-    let date = [padded(Int(parts.tm_year) + 1900, 4), padded(Int(parts.tm_mon) + 1, 2), padded(Int(parts.tm_mday), 2)]
-    let day = [parts.tm_hour, parts.tm_min, parts.tm_sec].map { padded(Int($0), 2) }
-    return date.joined(separator: "-") + "T" + day.joined(separator: ":")
-  }
-
-  private static func padded(_ value: Int, _ width: Int) -> String {
-    let digits = String(value)
-    return String(repeating: "0", count: max(0, width - digits.utf8.count)) + digits
+    let nanoseconds = max(0, nanoseconds)
+    return CalendarTime.text(
+      nanoseconds / 1_000_000_000, fraction: nanoseconds % 1_000_000_000 / 1000, digits: 6)
   }
 }

@@ -26,11 +26,11 @@ struct ObjectID: Sendable, Hashable, CustomStringConvertible {
   /// Refuses what can be no name.
   init(_ kind: ObjectKind, namespace: String, name: String) throws(ClusterError) {
     if kind != .namespace {
-      guard Self.isLabel(namespace) else {
+      guard DNSName.isLabel(namespace) else {
         throw ClusterError(.invalid, "\"\(namespace.printable(limit: 64))\" cannot be the name of a namespace")
       }
     }
-    guard kind == .namespace ? Self.isLabel(name) : Self.isSubdomain(name) else {
+    guard kind == .namespace ? DNSName.isLabel(name) : DNSName.isSubdomain(name) else {
       throw ClusterError(.invalid, "\"\(name.printable(limit: 64))\" cannot be the name of a \(kind.rawValue)")
     }
     self.kind = kind
@@ -44,22 +44,5 @@ struct ObjectID: Sendable, Hashable, CustomStringConvertible {
   /// The path of a GET.
   var path: String {
     namespace.isEmpty ? "/api/v1/namespaces/\(name)" : "/api/v1/namespaces/\(namespace)/\(kind.resource)/\(name)"
-  }
-
-  /// A DNS-1123 label: lower-case letters, digits and inner hyphens, at most 63.
-  static func isLabel(_ name: String) -> Bool { isLabel(name.utf8[...], limit: 63) }
-
-  /// A DNS-1123 subdomain: labels with dots between, at most 253 bytes.
-  static func isSubdomain(_ name: String) -> Bool {
-    guard name.utf8.count <= 253 else { return false }
-    return name.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
-      .allSatisfy { isLabel($0, limit: 253) }
-  }
-
-  private static func isLabel(_ label: Substring.UTF8View, limit: Int) -> Bool {
-    guard label.count <= limit, let first = label.first, let last = label.last, first != 0x2d, last != 0x2d else {
-      return false
-    }
-    return label.allSatisfy { ($0 >= 0x61 && $0 <= 0x7a) || ($0 >= 0x30 && $0 <= 0x39) || $0 == 0x2d }
   }
 }

@@ -81,9 +81,5 @@ extension ObjectWatch {
   }
 
   /// What was sent is none of what was asked for.
-  func unusable(_ error: any Error) -> ClusterError {
-    ClusterError(
-      .invalid,
-      "the answer of \(client.connection.server.url) for \(target.subject) is not usable: \(WatchText.reason(error))")
-  }
+  func unusable(_ error: any Error) -> ClusterError { client.unusable(target.subject, WatchText.reason(error)) }
 }

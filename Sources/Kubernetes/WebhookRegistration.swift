@@ -30,7 +30,7 @@ public struct WebhookRegistrationID: Sendable, Hashable, CustomStringConvertible
   /// `mutating/NAME` or `validating/NAME`; anything else is refused.
   public init(parsing text: String) throws(ClusterError) {
     let parts = text.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
-    guard parts.count == 2, let kind = Kind(rawValue: parts[0]), ObjectID.isSubdomain(parts[1]) else {
+    guard parts.count == 2, let kind = Kind(rawValue: parts[0]), DNSName.isSubdomain(parts[1]) else {
       throw ClusterError(
         .invalid,
         "\"\(text.printable(limit: 128))\" names no webhook configuration; write mutating/NAME or validating/NAME")

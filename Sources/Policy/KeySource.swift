@@ -75,7 +75,7 @@ public enum KeySource: Sendable, Hashable, CustomStringConvertible {
     }
     let name = parts[0]
     guard !name.isEmpty else { throw PolicyError(annotation, "\(scheme):// lacks the name of the \(kind); \(form)") }
-    guard KubernetesName.isSubdomain(name) else {
+    guard DNSName.isSubdomain(name) else {
       throw PolicyError(
         annotation,
         "\"\(name.printable(limit: 64))\" cannot be the name of a \(kind) (\(KubernetesName.subdomainRule)); \(form)")

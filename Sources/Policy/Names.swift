@@ -3,16 +3,6 @@ enum KubernetesName {
   static let subdomainRule = "lower-case letters, digits, '-' and '.', at most 253"
   static let dataKeyRule = "letters, digits, '-', '_' and '.', at most 253"
 
-  /// A DNS-1123 subdomain: the name of a Secret or a ConfigMap.
-  static func isSubdomain(_ name: String) -> Bool {
-    guard !name.isEmpty, name.utf8.count <= 253 else { return false }
-    return name.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false).allSatisfy { label in
-      guard let first = label.first, let last = label.last else { return false }
-      return first != 0x2d && last != 0x2d
-        && label.allSatisfy { $0 == 0x2d || (isASCIIAlphanumeric($0) && asciiLowercase($0) == $0) }
-    }
-  }
-
   /// A key of a Secret's or ConfigMap's data.
   static func isDataKey(_ key: String) -> Bool {
     guard !key.isEmpty, key.utf8.count <= 253, key != ".", !key.utf8.starts(with: "..".utf8) else { return false }

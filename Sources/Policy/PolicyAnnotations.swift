@@ -131,7 +131,7 @@ public enum PolicyAnnotations {
     for part in text.split(separator: ",", omittingEmptySubsequences: false) {
       let name = trimmed(part)
       guard !name.isEmpty else { throw PolicyError(.imagePullSecrets, "has an empty name between its commas; \(form)") }
-      guard KubernetesName.isSubdomain(name) else {
+      guard DNSName.isSubdomain(name) else {
         let reason =
           name.contains("/")
           ? "names another namespace or a path, which is not allowed"

@@ -1,4 +1,5 @@
 public import Crypto
+import Primitives
 
 /// Times as RFC 3339 writes them, in UTC only: `2021-01-12T11:53:27Z`, with or without a fraction of a second.
 public enum InternetTime {

@@ -70,26 +70,8 @@ public final class LogWriter: @unchecked Sendable {
 
   /// Starts the thread; false if there can be none. It ends at `close`.
   public func start() -> Bool {
-    // Signals are for the program's own threads.
-    var all = sigset_t()
-    var before = sigset_t()
-    sigfillset(&all)
-    pthread_sigmask(SIG_BLOCK, &all, &before)
-    defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
-    var thread = pthread_t()
-    let argument = Unmanaged.passRetained(self)
-    let failure = pthread_create(
-      &thread, nil,
-      { argument in
-        guard let argument else { return nil }
-        Unmanaged<LogWriter>.fromOpaque(argument).takeRetainedValue().run()
-        return nil
-      }, argument.toOpaque())
-    if failure != 0 {
-      argument.release()
-      return false
-    }
-    pthread_detach(thread)
+    guard let thread = try? SystemThread(name: "pinseal-log", { self.run() }) else { return false }
+    thread.detach()
     return true
   }
 

@@ -33,21 +33,13 @@ public final class CertificateKeeper: Sendable {
           isFinal: true,
           "\(dnsNames.count) names for the certificate; 1 to \(CertificateRules.maximumNames / 2) are expected")
       }
-      for name in dnsNames where !Self.isHostName(name) {
+      for name in dnsNames where !DNSName.isHost(name) {
         throw CertificateKeeperError(
           isFinal: true, "\"\(name.printable(limit: 64))\" is not the name of a host, in lower case and without *")
       }
       self.secret = secret
       self.dnsNames = dnsNames
       self.registrations = registrations
-    }
-
-    private static func isHostName(_ name: String) -> Bool {
-      name.utf8.count <= 253
-        && name.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false).allSatisfy { label in
-          (1...63).contains(label.count) && label.first != UInt8(ascii: "-") && label.last != UInt8(ascii: "-")
-            && label.allSatisfy { (0x61...0x7a).contains($0) || (0x30...0x39).contains($0) || $0 == 0x2d }
-        }
     }
   }
 

@@ -55,8 +55,10 @@ public final class ClusterPolicySource: PolicySource {
 
   /// The policy if namespace and keys are known without waiting.
   public func knownPolicy(ofNamespace name: String) -> NamespacePolicy? {
-    guard let namespace = cluster.knownNamespace(name) else { return nil }
-    return knownPolicy(of: namespace)
+    guard let namespace = cluster.knownNamespace(name), case .known(let policy) = state(of: namespace) else {
+      return nil
+    }
+    return policy
   }
 
   /// The policy, read now if it must be; a cluster that cannot be asked makes it `unavailable`.
@@ -68,19 +70,18 @@ public final class ClusterPolicySource: PolicySource {
       return .unavailable(
         message: "the annotations of namespace \(name.printable()) could not be read: \(error)", failurePolicy: .block)
     }
-    if let policy = knownPolicy(of: namespace) { return policy }
-    guard case .enabled(let draft) = reading(of: namespace) else {
-      return .unavailable(
-        message: "the policy of namespace \(name.printable()) changed while it was read", failurePolicy: .block)
-    }
-    var annotation = PolicyAnnotation.publicKey
-    do {
-      let publicKey = try await cluster.material(at: draft.keySource, namespace: name, deadline: deadline)
-      annotation = .logKey
-      let logKey = try await cluster.material(at: draft.logKeySource, namespace: name, deadline: deadline)
-      return try resolve(draft, of: namespace, publicKey, logKey)
-    } catch {
-      return Self.failed(error, annotation, draft)
+    switch state(of: namespace) {
+    case .known(let policy): return policy
+    case .lacksKeys(let draft):
+      var annotation = PolicyAnnotation.publicKey
+      do {
+        let publicKey = try await cluster.material(at: draft.keySource, namespace: name, deadline: deadline)
+        annotation = .logKey
+        let logKey = try await cluster.material(at: draft.logKeySource, namespace: name, deadline: deadline)
+        return try resolve(draft, of: namespace, publicKey, logKey)
+      } catch {
+        return Self.failed(error, annotation, draft)
+      }
     }
   }
 
@@ -93,45 +94,48 @@ public final class ClusterPolicySource: PolicySource {
 
   // MARK: Reading
 
-  private func reading(of namespace: Namespace) -> PolicyReading {
-    PolicyAnnotations.read(namespace.annotations, enabledByDefault: enabledByDefault)
+  /// How far a policy is known without asking.
+  private enum Known {
+    case known(NamespacePolicy)
+    /// But for keys that must be read.
+    case lacksKeys(PolicyDraft)
   }
 
-  /// The policy, kept or made of what is known; nil if something must be read.
-  private func knownPolicy(of namespace: Namespace) -> NamespacePolicy? {
+  /// The policy, kept or made of what is known.
+  private func state(of namespace: Namespace) -> Known {
     let kept = keptPolicy(of: namespace)
-    if let kept, kept.material.isEmpty { return kept.policy }
+    if let kept, kept.material.isEmpty { return .known(kept.policy) }
     if let kept {
       switch isCurrent(kept, in: namespace.name) {
-      case true?: return kept.policy
-      case nil: if let expires = kept.expires, !expires.hasPassed { return kept.policy }
+      case true?: return .known(kept.policy)
+      case nil: if let expires = kept.expires, !expires.hasPassed { return .known(kept.policy) }
       case false?: break
       }
     }
     let policy: NamespacePolicy
-    switch reading(of: namespace) {
+    switch PolicyAnnotations.read(namespace.annotations, enabledByDefault: enabledByDefault) {
     case .off(let warning): policy = .off(warning: warning)
     case .invalid(let error, let failurePolicy):
       policy = .invalid(message: error.description, failurePolicy: failurePolicy)
-    case .enabled(let draft): return knownPolicy(draft, of: namespace)
+    case .enabled(let draft): return state(of: draft, in: namespace)
     }
     keep(policy, of: namespace, [])
-    return policy
+    return .known(policy)
   }
 
-  private func knownPolicy(_ draft: PolicyDraft, of namespace: Namespace) -> NamespacePolicy? {
+  private func state(of draft: PolicyDraft, in namespace: Namespace) -> Known {
     var annotation = PolicyAnnotation.publicKey
     do {
       guard let publicKey = try cluster.knownMaterial(at: draft.keySource, namespace: namespace.name) else {
-        return nil
+        return .lacksKeys(draft)
       }
       annotation = .logKey
       guard let logKey = try cluster.knownMaterial(at: draft.logKeySource, namespace: namespace.name) else {
-        return nil
+        return .lacksKeys(draft)
       }
-      return try resolve(draft, of: namespace, publicKey, logKey)
+      return .known(try resolve(draft, of: namespace, publicKey, logKey))
     } catch {
-      return Self.failed(error, annotation, draft)
+      return .known(Self.failed(error, annotation, draft))
     }
   }
 

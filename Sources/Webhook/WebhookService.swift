@@ -34,8 +34,6 @@ public struct WebhookConfiguration: Sendable {
   public var events: EventRecorder?
   /// Who keeps the condition Degraded; nil, as by default, if nobody does. Its `run` is the caller's to call.
   public var degraded: DegradedReporter?
-  /// Who else is told of decisions.
-  public var observers: [any AdmissionObserver] = []
   /// What is known about self-managed certificates, asked at every scrape; nil if there are none.
   public var certificateStatus: (@Sendable () -> CertificateStatus?)?
   /// How long keys in Secrets and ConfigMaps are taken for known.
@@ -82,7 +80,7 @@ public final class WebhookService: Service {
     let degraded = configuration.degraded
     let controller = AdmissionController(
       policies: policies, verifier: verifier, options: configuration.admission, logger: logger,
-      observer: AdmissionObservers.of(observers.compactMap { $0 } + configuration.observers))
+      observer: AdmissionObservers.of(observers.compactMap { $0 }))
     let webhook = Locked<Server?>(nil)
     let handler = OperationsHandler(
       metrics: metrics, verifier: verifier, cluster: cluster, trust: trust, events: events, degraded: degraded,

@@ -81,24 +81,6 @@ struct CertificateOptions: ParsableArguments {
     default: webhookConfiguration
     }
   }
-
-  /// The API that a `--cluster` names.
-  static func objects(cluster source: String, allowsInsecure: Bool) throws -> any CertificateObjects {
-    switch source {
-    case "in-cluster": return try APICertificateObjects.inCluster()
-    case "kubeconfig":
-      return try APICertificateObjects.kubeconfig(path: nil, allowsInsecureSkipTLSVerify: allowsInsecure)
-    default:
-      let prefix = "kubeconfig:"
-      guard source.hasPrefix(prefix), source.count > prefix.count else {
-        throw ValidationError(
-          "--cluster \(source.printable(limit: 64)): certificates are kept in an API server: in-cluster, kubeconfig or kubeconfig:FILE is expected"
-        )
-      }
-      return try APICertificateObjects.kubeconfig(
-        path: String(source.dropFirst(prefix.count)), allowsInsecureSkipTLSVerify: allowsInsecure)
-    }
-  }
 }
 
 /// The keeper, with the private folder from which the server reads what it keeps.

@@ -16,7 +16,6 @@ struct Certs: AsyncParsableCommand {
       """,
     subcommands: [CertsFiles.self, CertsApply.self, CertsShow.self])
 
-  enum Output: String, CaseIterable, ExpressibleByArgument { case text, json }
 }
 
 /// `pinseal certs files`: a pair for one's own machine.
@@ -102,7 +101,7 @@ struct CertsApply: AsyncParsableCommand {
   var webhookConfiguration: [String] = []
 
   @Option(help: "text or json.")
-  var output = Certs.Output.text
+  var output = OutputFormat.text
 
   func run() async throws {
     let outcome: CertificateKeeper.Outcome
@@ -112,17 +111,14 @@ struct CertsApply: AsyncParsableCommand {
         registrations: try webhookConfiguration.map { try WebhookRegistrationID(parsing: $0) })
       let keeper = CertificateKeeper(
         configuration,
-        objects: try CertificateOptions.objects(cluster: cluster, allowsInsecure: allowInsecureKubeconfig), file: nil,
+        objects: try ClusterSource.certificateObjects(cluster, allowsInsecure: allowInsecureKubeconfig), file: nil,
         logger: Serve.logger(format: .text, level: .error))
       outcome = try await keeper.pass()
     } catch {
       StandardError.write("\(error)")
       throw ExitCode(VerifyExit.undecided)
     }
-    switch output {
-    case .text: StandardOutput.write(outcome.text)
-    case .json: StandardOutput.write(outcome.json)
-    }
+    output.write(text: outcome.text, json: outcome.json)
     guard outcome.missing.isEmpty else { throw ExitCode(VerifyExit.refused) }
   }
 }
@@ -148,7 +144,7 @@ struct CertsShow: AsyncParsableCommand {
   var allowInsecureKubeconfig = false
 
   @Option(help: "text or json.")
-  var output = Certs.Output.text
+  var output = OutputFormat.text
 
   func validate() throws {
     guard !file.isEmpty || secret != nil else { throw ValidationError("a file or --secret NAMESPACE/NAME is needed") }
@@ -160,7 +156,7 @@ struct CertsShow: AsyncParsableCommand {
       for path in file { try report.add(try FileBytes.read(path), source: path) }
       if let secret {
         let place = try SecretPlace(parsing: secret)
-        let objects = try CertificateOptions.objects(cluster: cluster, allowsInsecure: allowInsecureKubeconfig)
+        let objects = try ClusterSource.certificateObjects(cluster, allowsInsecure: allowInsecureKubeconfig)
         guard let found = try await objects.secret(place, deadline: .after(.seconds(10))) else {
           throw CertsFault("Secret \(place) does not exist")
         }
@@ -174,10 +170,7 @@ struct CertsShow: AsyncParsableCommand {
       StandardError.write("\(error)")
       throw ExitCode(VerifyExit.undecided)
     }
-    switch output {
-    case .text: StandardOutput.write(report.text)
-    case .json: StandardOutput.write(report.json)
-    }
+    output.write(text: report.text, json: report.json)
     guard report.isValid else { throw ExitCode(VerifyExit.refused) }
   }
 }

@@ -14,8 +14,6 @@ struct Check: AsyncParsableCommand {
       """)
 
   enum Expectation: String, CaseIterable, ExpressibleByArgument { case allowed, refused }
-  enum Output: String, CaseIterable, ExpressibleByArgument { case text, json }
-
   @Option(help: "The webhook, https://HOST[:PORT].")
   var url: String
 
@@ -60,7 +58,7 @@ struct Check: AsyncParsableCommand {
   var timeout = "10s"
 
   @Option(help: "text or json.")
-  var output = Output.text
+  var output = OutputFormat.text
 
   func validate() throws {
     guard (ca == nil) != (caFrom == nil) else {
@@ -70,17 +68,14 @@ struct Check: AsyncParsableCommand {
     guard (clientCert == nil) == (clientKey == nil) else {
       throw ValidationError("--client-cert and --client-key go together")
     }
-    guard ObjectNames.isLabel(namespace) else {
+    guard DNSName.isLabel(namespace) else {
       throw ValidationError("--namespace \(namespace.printable(limit: 64)): that is no namespace's name")
     }
   }
 
   func run() async throws {
     let report = try await report()
-    switch output {
-    case .text: StandardOutput.write(report.text)
-    case .json: StandardOutput.write(report.json)
-    }
+    output.write(text: report.text, json: report.json)
     guard report.status == VerifyExit.verified else { throw ExitCode(report.status) }
   }
 
@@ -124,7 +119,7 @@ struct Check: AsyncParsableCommand {
   private func authorities(_ timeout: Duration) async throws -> [UInt8] {
     if let ca { return try FileBytes.read(ca) }
     let id = try WebhookRegistrationID(parsing: caFrom ?? "")
-    let objects = try CertificateOptions.objects(cluster: cluster, allowsInsecure: false)
+    let objects = try ClusterSource.certificateObjects(cluster, allowsInsecure: false)
     guard let found = try await objects.registration(id, deadline: .after(timeout)) else {
       throw CertsFault("\(id) does not exist")
     }
@@ -132,14 +127,6 @@ struct Check: AsyncParsableCommand {
       throw CertsFault("\(id) has no caBundle yet")
     }
     return bundle
-  }
-}
-
-/// Names as Kubernetes allows them.
-enum ObjectNames {
-  static func isLabel(_ name: String) -> Bool {
-    (1...63).contains(name.utf8.count) && !name.hasPrefix("-") && !name.hasSuffix("-")
-      && name.utf8.allSatisfy { ($0 >= 0x61 && $0 <= 0x7a) || ($0 >= 0x30 && $0 <= 0x39) || $0 == 0x2d }
   }
 }
 
@@ -161,9 +148,9 @@ struct CheckTarget {
     guard address.hasPrefix("[") || address.utf8.allSatisfy({ ($0 >= 0x30 && $0 <= 0x39) || $0 == 0x2e }) else {
       throw ValidationError("--url with --server-name names an IP address, not \(host.printable(limit: 64))")
     }
-    guard
-      serverName.split(separator: ".", omittingEmptySubsequences: false).allSatisfy({ ObjectNames.isLabel(String($0)) })
-    else { throw ValidationError("--server-name \(serverName.printable(limit: 64)): that is no host's name") }
+    guard DNSName.isHost(serverName) else {
+      throw ValidationError("--server-name \(serverName.printable(limit: 64)): that is no host's name")
+    }
     base = "https://\(serverName):\(port)"
     pinnedNames = ["\(serverName):\(port):\(address)"]
   }

@@ -109,7 +109,18 @@ struct Serve: AsyncParsableCommand {
   }
 
   private func makeServices(_ settings: Settings, logger: Logger) async throws -> [any Service] {
-    let selfManaged = try await selfManagedCertificates(settings, logger: logger)
+    guard tlsCert == nil && tlsKey == nil || !certificates.selfManagedTLS else {
+      throw ValidationError("--tls-cert and --tls-key are not used with --self-managed-tls")
+    }
+    // Opened once, and only after what else may be wrong with the options was looked at.
+    var opened: (any Cluster)?
+    func openedCluster() throws -> any Cluster {
+      let cluster = try opened ?? openCluster(settings)
+      opened = cluster
+      return cluster
+    }
+    let selfManaged = try await certificates.open(
+      settings, objects: { try ClusterSource.certificateObjects(of: openedCluster()) }, logger: logger)
     var tls =
       try selfManaged?.tls
       ?? TLSConfiguration(
@@ -133,7 +144,7 @@ struct Serve: AsyncParsableCommand {
     http.additionalAuthoritiesFile = settings.value("registry-ca", flag: registryCA)
     let client = try HTTPClient(http)
     let registry = RegistryClient(http: client, configuration: registryConfiguration)
-    let cluster = try openCluster(settings)
+    let cluster = try openedCluster()
     let (store, keeper) = try await trust.open(settings, cluster: cluster, http: client, logger: logger)
     configuration.trust = store
     if try TrustOptions.isSet("rekor-lookup", trust.rekorLookup, settings) {
@@ -158,48 +169,12 @@ struct Serve: AsyncParsableCommand {
     return services
   }
 
-  private func selfManagedCertificates(
-    _ settings: Settings, logger: Logger
-  ) async throws -> SelfManagedCertificates? {
-    guard tlsCert == nil && tlsKey == nil || !certificates.selfManagedTLS else {
-      throw ValidationError("--tls-cert and --tls-key are not used with --self-managed-tls")
-    }
-    return try await certificates.open(
-      settings,
-      objects: {
-        try CertificateOptions.objects(
-          cluster: settings.value("cluster", flag: cluster) ?? "in-cluster",
-          allowsInsecure: allowInsecureKubeconfig || settings.value("allow-insecure-kubeconfig", flag: nil) == "true")
-      }, logger: logger)
-  }
-
   private func openCluster(_ settings: Settings) throws -> any Cluster {
-    var options = APICluster.Options()
-    options.allowsInsecureSkipTLSVerify =
-      allowInsecureKubeconfig || settings.value("allow-insecure-kubeconfig", flag: nil) == "true"
-    let source = settings.value("cluster", flag: cluster) ?? "in-cluster"
-    switch source {
-    case "in-cluster": return try APICluster.inCluster(options: options)
-    case "kubeconfig": return try APICluster.kubeconfig(path: nil, options: options)
-    default:
-      if let path = source.removing(prefix: "kubeconfig:") {
-        return try APICluster.kubeconfig(path: path, options: options)
-      }
-      if let path = source.removing(prefix: "file:") { return try FileCluster(path: path) }
-      throw ValidationError(
-        "--cluster \(source.printable(limit: 64)): one of in-cluster, kubeconfig, kubeconfig:FILE, file:PATH is expected"
-      )
-    }
+    try ClusterSource(settings.value("cluster", flag: cluster) ?? "in-cluster", allowsFiles: true).open(
+      allowsInsecure: allowInsecureKubeconfig || settings.value("allow-insecure-kubeconfig", flag: nil) == "true")
   }
 
   static func logger(format: LogFormat, level: Logger.Level, output: LogOutput = .standardError) -> Logger {
     Logger(label: "pinseal") { StructuredLogHandler(label: $0, format: format, level: level, output: output) }
-  }
-}
-
-extension String {
-  /// What follows `prefix`, if this begins with it and something follows.
-  fileprivate func removing(prefix: String) -> String? {
-    hasPrefix(prefix) && count > prefix.count ? String(dropFirst(prefix.count)) : nil
   }
 }

@@ -16,8 +16,6 @@ struct Verify: AsyncParsableCommand {
       wrong usage.
       """)
 
-  enum Output: String, CaseIterable, ExpressibleByArgument { case text, json }
-
   @Argument(help: "The image, as it would stand in a Pod.")
   var image: String
 
@@ -54,14 +52,11 @@ struct Verify: AsyncParsableCommand {
   var timeout = "30s"
 
   @Option(help: "text or json.")
-  var output = Output.text
+  var output = OutputFormat.text
 
   func run() async throws {
     let report = try await report()
-    switch output {
-    case .text: StandardOutput.write(report.text)
-    case .json: StandardOutput.write(report.json)
-    }
+    output.write(text: report.text, json: report.json)
     guard report.status == VerifyExit.verified else { throw ExitCode(report.status) }
   }
 

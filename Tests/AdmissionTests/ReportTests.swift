@@ -49,7 +49,7 @@ final class CapturingObserver: AdmissionObserver {
   @Test func `a StatefulSet that is created is reported with its pinned images and no uid`() async throws {
     let report = try await report(TestReview().tree)
     #expect(report.endpoint == .mutate && report.decision == .pinned && !report.isDryRun)
-    #expect(report.namespace == "hk" && report.name == "db" && report.uid == nil && report.owner == nil)
+    #expect(report.namespace == "hk" && report.name == "db" && report.uid == nil)
     #expect(report.changesImages && !report.isDegraded && report.message == nil)
     #expect(
       report.verified == [
@@ -58,13 +58,7 @@ final class CapturingObserver: AdmissionObserver {
       ])
   }
 
-  @Test func `an update is reported with the stored object's uid, owner and condition`() async throws {
-    func owner(_ name: String, controller: String) -> Tree {
-      .object([
-        ("apiVersion", .string("openbao.org/v1alpha1")), ("kind", .string("OpenBaoCluster")), ("name", .string(name)),
-        ("uid", .string("o-" + name)), ("controller", .text(controller)),
-      ])
-    }
+  @Test func `an update is reported with the stored object's uid and condition`() async throws {
     func condition(_ type: String, _ reason: String) -> Tree {
       .object([("type", .string(type)), ("status", .string("True")), ("reason", .string(reason))])
     }
@@ -73,22 +67,15 @@ final class CapturingObserver: AdmissionObserver {
     tree = tree.adding("uid", .string("u-1"), at: .at(stored + ".metadata"))
     tree = tree.adding("generation", .text("7"), at: .at(stored + ".metadata"))
     tree = tree.adding(
-      "ownerReferences", .array([owner("a", controller: "false"), owner("b", controller: "true")]),
-      at: .at(stored + ".metadata"))
-    tree = tree.adding(
       "status",
       .object([
         ("conditions", .array([condition("Ready", "x"), condition("Degraded", "ImageVerificationFailed")]))
       ]), at: .at(stored))
     // What a user writes into the new object counts for nothing.
     tree = tree.adding("uid", .string("forged"), at: .at("request.object.metadata"))
-    tree = tree.adding(
-      "ownerReferences", .array([owner("forged", controller: "true")]), at: .at("request.object.metadata"))
     let report = try await report(tree, verifier: FakeVerifier())
     #expect(report.decision == .refused && report.uid == "u-1" && report.isDegraded && report.changesImages)
     #expect(report.generation == 7 && !report.isUnderWarn)
-    #expect(
-      report.owner == .init(apiVersion: "openbao.org/v1alpha1", kind: "OpenBaoCluster", name: "b", uid: "o-b"))
     #expect(report.message?.hasPrefix("SIGNATURE_NOT_FOUND: container db") == true)
     #expect(report.verified.isEmpty)
 
@@ -98,19 +85,7 @@ final class CapturingObserver: AdmissionObserver {
     #expect(try await self.report(cleared).isDegraded == false)
   }
 
-  @Test func `a new StatefulSet's owner is its own, and what is too long is left out`() async throws {
-    func owned(by name: String) -> Tree {
-      TestReview().tree.adding(
-        "ownerReferences",
-        .array([
-          .object([
-            ("apiVersion", .string("example.com/v1")), ("kind", .string("Thing")), ("name", .string(name)),
-            ("uid", .string("o")), ("controller", .text("true")),
-          ])
-        ]), at: .at("request.object.metadata"))
-    }
-    #expect(try await report(owned(by: "t")).owner?.name == "t")
-    #expect(try await report(owned(by: String(repeating: "t", count: 254))).owner == nil)
+  @Test func `a name that is too long is left out, and one that the request lacks is the object's`() async throws {
     let long = TestReview().tree.setting(.at("request.name"), to: .string(String(repeating: "n", count: 254)))
     #expect(try await report(long).name.isEmpty)
     let nameless = TestReview().tree.setting(.at("request.name"), to: .string(""))
@@ -191,11 +166,10 @@ final class CapturingObserver: AdmissionObserver {
       "null", "7", #""x""#, "[]", "{}", #"[{"controller":"true"}]"#, #"[7,null,{"controller":true,"uid":7}]"#,
     ] {
       let tree = update("registry.example/db:v2", from: pinned).tree
-        .adding("ownerReferences", .text(text), at: .at("request.oldObject.metadata"))
         .adding("uid", .text(text), at: .at("request.oldObject.metadata"))
         .adding("status", .object([("conditions", .text(text))]), at: .at("request.oldObject"))
       let report = try await report(tree)
-      #expect(report.owner == nil && !report.isDegraded && (report.uid == nil || report.uid == "x"), "\(text)")
+      #expect(!report.isDegraded && (report.uid == nil || report.uid == "x"), "\(text)")
     }
     let long = update("registry.example/db:v2", from: pinned).tree
       .adding("uid", .string(String(repeating: "u", count: 129)), at: .at("request.oldObject.metadata"))

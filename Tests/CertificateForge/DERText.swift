@@ -1,4 +1,5 @@
 package import Crypto
+import Primitives
 
 /// Writes DER, and things near it, for tests: independent of the reader under test.
 package enum DERText {

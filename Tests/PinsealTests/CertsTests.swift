@@ -115,6 +115,6 @@ import Testing
 
   @Test(arguments: ["file:/x", "elsewhere", "kubeconfig:"])
   func `certificates are kept in an API server only`(cluster: String) {
-    #expect(throws: ValidationError.self) { try CertificateOptions.objects(cluster: cluster, allowsInsecure: false) }
+    #expect(throws: ValidationError.self) { try ClusterSource.certificateObjects(cluster, allowsInsecure: false) }
   }
 }

@@ -1,5 +1,6 @@
 import Crypto
 import JSON
+import Primitives
 import Testing
 
 @testable import TrustRoot
