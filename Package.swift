@@ -59,7 +59,7 @@ let package = Package(
 
     // Transport.
     module("HTTPServer", ["CLinux", "COpenSSL", "CNghttp2", "Crypto", "Primitives", log], common),
-    module("HTTPClient", ["CCurl", "CLinux", "Primitives"], common),
+    module("HTTPClient", ["CCurl", "Primitives"], common),
 
     // Formats and services.
     module("OCI", ["HTTPClient", "Crypto", "JSON", "Primitives"], safe),

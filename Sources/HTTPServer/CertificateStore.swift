@@ -72,7 +72,7 @@ final class CertificateStore: Sendable {
   }
 
   private func reportExpiry(_ context: TLSContext) {
-    guard context.notAfter <= WallClock.seconds() else { return }
+    guard context.notAfter <= WallClock.seconds else { return }
     logger.error(
       "the certificate has expired: clients will refuse it",
       metadata: [

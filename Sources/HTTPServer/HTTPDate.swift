@@ -1,14 +1,4 @@
-import Glibc
-
-/// The wall clock.
-enum WallClock {
-  /// Seconds since 1970.
-  static func seconds() -> Int64 {
-    var time = timespec()
-    clock_gettime(CLOCK_REALTIME_COARSE, &time)
-    return Int64(time.tv_sec)
-  }
-}
+import Primitives
 
 /// A date as HTTP writes it (RFC 9110 §5.6.7): `Sun, 06 Nov 1994 08:49:37 GMT`.
 enum HTTPDate {
@@ -22,16 +12,8 @@ enum HTTPDate {
     let seconds = Int(min(max(moment, 0), 253_402_300_799))
     let days = seconds / 86_400
     let ofDay = seconds % 86_400
-    // Days to a date of the Gregorian calendar, counted in years that begin in March so that leap days come last.
-    let shifted = days + 719_468
-    let era = shifted / 146_097
-    let dayOfEra = shifted % 146_097
-    let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
-    let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
-    let shiftedMonth = (5 * dayOfYear + 2) / 153
-    let day = dayOfYear - (153 * shiftedMonth + 2) / 5 + 1
-    let month = shiftedMonth < 10 ? shiftedMonth + 3 : shiftedMonth - 9
-    let year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
+    let date = CalendarTime.date(days: Int64(days))
+    let (year, month, day) = (Int(date.year), Int(date.month), Int(date.day))
 
     var text: [UInt8] = []
     text.reserveCapacity(29)
@@ -69,7 +51,7 @@ struct DateCache {
 
   /// The present date as HTTP writes it.
   mutating func bytes() -> [UInt8] {
-    let now = WallClock.seconds()
+    let now = WallClock.seconds
     if now != second {
       second = now
       cached = HTTPDate.bytes(now)

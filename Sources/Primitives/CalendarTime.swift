@@ -5,7 +5,14 @@ public enum CalendarTime {
     guard (-62_135_596_800...253_402_300_799).contains(time) else { return "\(time) s after 1970" }
     let days = (time >= 0 ? time : time - 86_399) / 86_400
     let second = time - days * 86_400
-    // Days since 0000-03-01, in eras of 400 years; both are positive here.
+    let (year, month, day) = date(days: days)
+    return "\(padded(year, 4))-\(padded(month, 2))-\(padded(day, 2))"
+      + "T\(padded(second / 3600, 2)):\(padded(second / 60 % 60, 2)):\(padded(second % 60, 2))Z"
+  }
+
+  /// The date that many days after 1970-01-01, in the years 1 to 9999.
+  package static func date(days: Int64) -> (year: Int64, month: Int64, day: Int64) {
+    // Days since 0000-03-01, in eras of 400 years, of years that begin in March so that leap days come last.
     let shifted = days + 719_468
     let era = (shifted >= 0 ? shifted : shifted - 146_096) / 146_097
     let dayOfEra = shifted - era * 146_097
@@ -14,12 +21,10 @@ public enum CalendarTime {
     let monthFromMarch = (5 * dayOfYear + 2) / 153
     let day = dayOfYear - (153 * monthFromMarch + 2) / 5 + 1
     let month = monthFromMarch < 10 ? monthFromMarch + 3 : monthFromMarch - 9
-    let year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
-    return "\(padded(year, 4))-\(padded(month, 2))-\(padded(day, 2))"
-      + "T\(padded(second / 3600, 2)):\(padded(second / 60 % 60, 2)):\(padded(second % 60, 2))Z"
+    return (yearOfEra + era * 400 + (month <= 2 ? 1 : 0), month, day)
   }
 
-  /// The same with a fraction of the second, `2026-01-01T00:00:00.123Z`: this many `digits` of it, of which `fraction`
+  /// As `text`, with a fraction of the second, `2026-01-01T00:00:00.123Z`: this many `digits` of it, of which `fraction`
   /// is the number.
   public static func text(_ time: Int64, fraction: Int64, digits: Int) -> String {
     text(time).dropLast() + "." + padded(fraction, digits) + "Z"

@@ -54,7 +54,7 @@ struct CertificateOptions: ParsableArguments {
   func open(
     _ settings: Settings, objects: () throws -> any CertificateObjects, logger: Logger
   ) async throws -> SelfManagedCertificates? {
-    guard try TrustOptions.isSet("self-managed-tls", selfManagedTLS, settings) else {
+    guard try settings.isSet("self-managed-tls", flag: selfManagedTLS) else {
       for name in Self.names.dropFirst() where !settings.values(name, flags: given(name)).isEmpty {
         throw ValidationError("--\(name) has no effect without --self-managed-tls")
       }

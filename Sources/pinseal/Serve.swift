@@ -147,7 +147,7 @@ struct Serve: AsyncParsableCommand {
     let cluster = try openedCluster()
     let (store, keeper) = try await trust.open(settings, cluster: cluster, http: client, logger: logger)
     configuration.trust = store
-    if try TrustOptions.isSet("rekor-lookup", trust.rekorLookup, settings) {
+    if try settings.isSet("rekor-lookup", flag: trust.rekorLookup) {
       configuration.logLookup = RekorLookup(http: client)
     }
     var services: [any Service] = [ClusterService(cluster), keeper]
@@ -171,7 +171,7 @@ struct Serve: AsyncParsableCommand {
 
   private func openCluster(_ settings: Settings) throws -> any Cluster {
     try ClusterSource(settings.value("cluster", flag: cluster) ?? "in-cluster", allowsFiles: true).open(
-      allowsInsecure: allowInsecureKubeconfig || settings.value("allow-insecure-kubeconfig", flag: nil) == "true")
+      allowsInsecure: settings.isSet("allow-insecure-kubeconfig", flag: allowInsecureKubeconfig))
   }
 
   static func logger(format: LogFormat, level: Logger.Level, output: LogOutput = .standardError) -> Logger {

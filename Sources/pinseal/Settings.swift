@@ -69,6 +69,17 @@ struct Settings {
     return value
   }
 
+  /// Whether a flag is set, by the command line or elsewhere.
+  func isSet(_ name: String, flag: Bool) throws -> Bool {
+    if flag { return true }
+    guard let text = value(name, flag: nil) else { return false }
+    switch text {
+    case "true": return true
+    case "false": return false
+    default: throw ValidationError("--\(name) \(text.printable(limit: 64)): true or false is expected")
+    }
+  }
+
   /// A whole number within `range`, `standard` if nothing gives one.
   func integer(_ name: String, flag: String?, default standard: Int, in range: ClosedRange<Int>) throws -> Int {
     guard let text = value(name, flag: flag) else { return standard }

@@ -36,22 +36,11 @@ struct TrustOptions: ParsableArguments {
     "trusted-root", "public-good-beside", "tuf-refresh", "tuf-mirror", "tuf-cache", "rekor-lookup",
   ]
 
-  /// Whether a flag is set, by the command line or elsewhere.
-  static func isSet(_ name: String, _ flag: Bool, _ settings: Settings) throws -> Bool {
-    if flag { return true }
-    guard let text = settings.value(name, flag: nil) else { return false }
-    switch text {
-    case "true": return true
-    case "false": return false
-    default: throw ValidationError("--\(name) \(text.printable(limit: 64)): true or false is expected")
-    }
-  }
-
   /// The store, and what looks after it in the background.
   func open(
     _ settings: Settings, cluster: any Cluster, http: any HTTPExchanging, logger: Logger
   ) async throws -> (store: TrustRootStore, service: TrustRootService) {
-    let beside = try Self.isSet("public-good-beside", publicGoodBeside, settings)
+    let beside = try settings.isSet("public-good-beside", flag: publicGoodBeside)
     let selection: TrustRootSelection
     if let text = settings.value("trusted-root", flag: trustedRoot) {
       let source = try Self.source(text, cluster: cluster)
@@ -63,7 +52,7 @@ struct TrustOptions: ParsableArguments {
     let store = try await TrustRootStore.open(selection, at: WallClock.seconds, logger: logger)
     let mirror = settings.value("tuf-mirror", flag: tufMirror)
     let cache = settings.value("tuf-cache", flag: tufCache)
-    guard try Self.isSet("tuf-refresh", tufRefresh, settings) else {
+    guard try settings.isSet("tuf-refresh", flag: tufRefresh) else {
       guard mirror == nil, cache == nil else {
         throw ValidationError("--tuf-mirror and --tuf-cache have no effect without --tuf-refresh")
       }

@@ -159,7 +159,7 @@ private final class SlowStarter: RequestHandler {
     }
     let isDeletion = String(decoding: request.body, as: UTF8.self).contains("DELETE")
     let body =
-      #"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":"\#(CheckReview.uid)","allowed":"#
+      #"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":"\#(SampleReview.uid)","allowed":"#
       + "\(count > 8 && isDeletion)}}"
     return .now(Response(status: 200, headers: [("content-type", "application/json")], body: Array(body.utf8)))
   }

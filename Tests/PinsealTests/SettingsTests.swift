@@ -47,4 +47,17 @@ import Testing
   func `a configuration file that is wrong is refused, misspelt options included`(text: String) {
     #expect(throws: ValidationError.self) { try Settings.parse(Array(text.utf8), path: "f", known: ["listen"]) }
   }
+
+  @Test func `a flag is set on the command line or by true, and nothing but false leaves it unset`() throws {
+    func settings(_ value: String?) -> Settings {
+      Settings(environment: value.map { ["PINSEAL_REKOR_LOOKUP": $0] } ?? [:])
+    }
+    #expect(try settings(nil).isSet("rekor-lookup", flag: true))
+    #expect(try settings("true").isSet("rekor-lookup", flag: false))
+    #expect(try !settings("false").isSet("rekor-lookup", flag: false))
+    #expect(try !settings(nil).isSet("rekor-lookup", flag: false))
+    for value in ["yes", "1", "", "TRUE"] {
+      #expect(throws: ValidationError.self) { try settings(value).isSet("rekor-lookup", flag: false) }
+    }
+  }
 }
