@@ -19,22 +19,35 @@ extension ClusterTests {
     #expect(!outcome.succeeded && outcome.errors.contains("SIGNATURE_NOT_FOUND"), "\(outcome)")
   }
 
-  /// Makes the controller write the status, by whatever `change` does, and waits for the condition to be back.
+  /// Makes the controller write the status, by whatever `change` does, until the number `field` of it is `value`,
+  /// and waits for the condition to be back.
   private func expectItStays(
-    in namespace: String, _ environment: ClusterEnvironment, when change: () async throws -> Void
+    in namespace: String, _ environment: ClusterEnvironment, until field: String, is value: String,
+    when change: () async throws -> Void
   ) async throws {
-    func version() async throws -> String {
-      try await environment.stored("{.status.replicas}/{.metadata.resourceVersion}", in: namespace) ?? ""
-    }
-    let before = try await version()
+    #expect(try await environment.stored("{.status.\(field)}", in: namespace) ?? "0" != value)
     try await change()
-    try await eventually("the status is written") { try await version() != before }
+    try await eventually("the controller has written the status: \(field) is \(value)") {
+      try await environment.stored("{.status.\(field)}", in: namespace) ?? "0" == value
+    }
     try await eventually("the condition is back") {
       try await degraded("sts/db", in: namespace, environment) == "True ImageVerificationFailed"
     }
     // And stays: nobody takes it away again.
     try await Task.sleep(for: .seconds(2))
     #expect(try await degraded("sts/db", in: namespace, environment) == "True ImageVerificationFailed")
+  }
+
+  /// Says of the pod what its node would say once its container runs.
+  private func makeReady(_ pod: String, in namespace: String, _ environment: ClusterEnvironment) async throws {
+    // The controller makes the pod a little after its StatefulSet.
+    try await eventually("\(pod) is ready") {
+      try await environment.cluster.api(
+        "PATCH", "/api/v1/namespaces/\(namespace)/pods/\(pod)/status",
+        body: #"{"status":{"phase":"Running","conditions":[{"type":"Ready","status":"True"}]}}"#,
+        type: "application/strategic-merge-patch+json"
+      ).status == 200
+    }
   }
 
   @Test func `replicas keep one condition together, and new ones go on with it`() async throws {
@@ -47,7 +60,11 @@ extension ClusterTests {
       try await eventually("the StatefulSet is degraded") {
         try await degraded("sts/db", in: namespace, environment) == "True ImageVerificationFailed"
       }
-      try await expectItStays(in: namespace, environment) {
+      // A pod that is as ready as before makes the controller write nothing: this one has been ready.
+      try await expectItStays(in: namespace, environment, until: "readyReplicas", is: "1") {
+        try await makeReady("db-0", in: namespace, environment)
+      }
+      try await expectItStays(in: namespace, environment, until: "readyReplicas", is: "0") {
         try await environment.cluster.kubectl(["delete", "pod", "db-0", "-n", namespace, "--force", "--grace-period=0"])
           .checked()
       }
@@ -55,7 +72,9 @@ extension ClusterTests {
         try await fleet.add()
         try await fleet.remove(old)
       }
-      try await expectItStays(in: namespace, environment) {
+      let generation = try await environment.stored("{.metadata.generation}", in: namespace).flatMap { Int($0) }
+      let next = try #require(generation) + 1
+      try await expectItStays(in: namespace, environment, until: "observedGeneration", is: "\(next)") {
         try await environment.cluster.kubectl(["scale", "sts/db", "-n", namespace, "--replicas=2"]).checked()
       }
       try await environment.apply(environment.signedToo.tagged, in: namespace).checked()
