@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -11,7 +10,6 @@ import (
 	"time"
 
 	apps "k8s.io/api/apps/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/api/meta/testrestmapper"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -49,8 +47,6 @@ type answer struct {
 	Allowed  bool              `json:"allowed"`
 	Object   runtime.Object    `json:"object,omitempty"`
 	Message  string            `json:"message,omitempty"`
-	Reason   string            `json:"reason,omitempty"`
-	Code     int32             `json:"code,omitempty"`
 	Warnings []string          `json:"warnings"`
 	Audit    map[string]string `json:"audit"`
 }
@@ -130,13 +126,11 @@ func (c *chain) answer(line []byte) (answer, error) {
 	if err == nil {
 		err = c.plugins.(admission.ValidationInterface).Validate(limited, seen, c.interfaces)
 	}
-	given := answer{Allowed: err == nil, Object: object, Warnings: seen.warnings, Audit: seen.audit}
-	if err != nil {
-		status := apierrors.APIStatus(nil)
-		given.Object, given.Message = nil, err.Error()
-		if errors.As(err, &status) {
-			given.Reason, given.Code = string(status.Status().Reason), status.Status().Code
-		}
+	given := answer{Allowed: err == nil, Warnings: seen.warnings, Audit: seen.audit}
+	if err == nil {
+		given.Object = object
+	} else {
+		given.Message = err.Error()
 	}
 	return given, nil
 }

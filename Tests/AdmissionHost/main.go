@@ -11,10 +11,8 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -53,30 +51,18 @@ func main() {
 
 // stored reads objects as they would come from the API server's storage.
 func stored(file string) ([]runtime.Object, error) {
-	content, err := os.Open(file)
+	content, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
 	}
-	defer content.Close()
 	var objects []runtime.Object
-	documents := yaml.NewYAMLReader(bufio.NewReader(content))
-	for {
-		document, err := documents.Read()
-		if errors.Is(err, io.EOF) {
-			return objects, nil
-		}
-		if err != nil {
-			return nil, err
-		}
+	for _, document := range bytes.Split(content, []byte("\n---\n")) {
 		if document, err = yaml.ToJSON(document); err != nil {
 			return nil, err
 		}
 		object, err := decode(document)
 		if err != nil {
 			return nil, fmt.Errorf("%s: document %d: %w", file, len(objects)+1, err)
-		}
-		if object == nil {
-			continue
 		}
 		metadata, err := meta.Accessor(object)
 		if err != nil {
@@ -94,6 +80,7 @@ func stored(file string) ([]runtime.Object, error) {
 		}
 		objects = append(objects, object)
 	}
+	return objects, nil
 }
 
 // decode reads an object; of nothing it makes nil.
@@ -117,7 +104,6 @@ func answerAll(objects []runtime.Object, service string, parallel int) error {
 	}
 	lines := bytes.Split(bytes.TrimSpace(input), []byte("\n"))
 	answers := make([]answer, len(lines))
-	failures := make([]error, len(lines))
 	var all sync.WaitGroup
 	free := make(chan struct{}, max(parallel, 1))
 	for i, line := range lines {
@@ -125,16 +111,16 @@ func answerAll(objects []runtime.Object, service string, parallel int) error {
 		all.Add(1)
 		go func() {
 			defer func() { <-free; all.Done() }()
-			answers[i], failures[i] = chain.answer(line)
+			var err error
+			if answers[i], err = chain.answer(line); err != nil {
+				log.Fatalf("request %d: %v", i+1, err)
+			}
 		}()
 	}
 	all.Wait()
 	output := json.NewEncoder(os.Stdout)
-	for i := range lines {
-		if failures[i] != nil {
-			return fmt.Errorf("request %d: %w", i+1, failures[i])
-		}
-		if err := output.Encode(answers[i]); err != nil {
+	for _, answer := range answers {
+		if err := output.Encode(answer); err != nil {
 			return err
 		}
 	}

@@ -61,9 +61,9 @@ struct NewerAPIServer: Sendable {
   }
 
   /// An API server that has the namespaces, and what the chart renders with these values: kinds that are about admission, as
-  /// far as `isStored` says so.
+  /// far as `isStored` says so. It finds Pinseal's service at `port`, or where it is.
   func host(
-    _ way: Way = .service, values: [String: Any] = [:], valuesFile: String? = nil,
+    _ way: Way = .service, port: Int? = nil, values: [String: Any] = [:], valuesFile: String? = nil,
     edit: (String) -> String = { $0 }, isStored: (_ kind: String) -> Bool = { _ in true }
   ) async throws -> AdmissionHost {
     let name = "\(folder)/\(UUID().uuidString.prefix(8))"
@@ -90,7 +90,7 @@ struct NewerAPIServer: Sendable {
       documents.append(edit(try json(object)) + "\n")
     }
     try write(documents.joined(separator: "---\n"), to: "\(name).yaml")
-    return AdmissionHost(objects: "\(name).yaml", service: "127.0.0.1:\(webhook.port)")
+    return AdmissionHost(objects: "\(name).yaml", service: "127.0.0.1:\(port ?? webhook.port)")
   }
 
   /// JSON that is YAML, which knows no `\/`.

@@ -72,4 +72,21 @@ extension NewerAPIServerTests {
       "\(answers[0])")
     #expect(answers[1].isAllowed && answers[1].image == newer.signed.pinned, "\(answers[1])")
   }
+
+  @Test(arguments: ["Fail", "Ignore"]) func `while no Pinseal answers, failurePolicy decides`(policy: String)
+    async throws
+  {
+    let newer = try NewerAPIServer.current()
+    let host = try await newer.host(port: freePort(), values: ["webhook": ["failurePolicy": policy]])
+    let answer = try await host.ask(AdmissionRequest(object: newer.statefulSet(newer.signed.tagged)))
+    if policy == "Ignore" {
+      #expect(answer.isAllowed && answer.image == newer.signed.tagged, "\(answer)")
+    } else {
+      #expect(!answer.isAllowed, "\(answer)")
+      // The name, port and path of the chart's Service.
+      let call =
+        #"failed calling webhook "mutate.pinseal.dev": failed to call webhook: Post "https://pinseal.pinseal.svc:443/mutate"#
+      #expect(answer.message.contains(call), "\(answer)")
+    }
+  }
 }
