@@ -10,6 +10,8 @@ package enum Tool: String, Sendable, CaseIterable {
   case kubectl = "PINSEAL_KUBECTL"
   /// The python that has the packages of charts/requirements.txt.
   case chartPython = "PINSEAL_CHART_PYTHON"
+  /// The admission of a newer API server: Tests/AdmissionHost.
+  case admissionHost = "PINSEAL_ADMISSION_HOST"
 
   /// Its path; throws where it is not named or not there, since a test that wanted it must not pass without it.
   package func path() throws -> String {

@@ -26,9 +26,8 @@ def program_text(*paths):
     return "\n".join((SOURCES / path).read_text() for path in paths)
 
 
-def render(chart, values, version=VERSIONS[-1], apis=()):
-    options = {
-        "name": NAME, "namespace": NAMESPACE, "kube_version": f"v{version}.0", "api_versions": list(apis)}
+def render(chart, values, version=VERSIONS[-1], apis=(), name=NAME, namespace=NAMESPACE):
+    options = {"name": name, "namespace": namespace, "kube_version": f"v{version}.0", "api_versions": list(apis)}
     return json.loads(_native.call_string("helm_render", chart._raw(), json.dumps(values), json.dumps(options)))
 
 
