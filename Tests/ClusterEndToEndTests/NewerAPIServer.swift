@@ -142,5 +142,10 @@ extension Trait where Self == NewerAPIServerTrait {
 }
 
 /// The admission code of a newer API server, the chart's objects, and Pinseal.
-@Suite(.serialized, .enabled(if: EndToEnd.isWanted, "\(EndToEnd.reason)"), .newerAPIServer)
+@Suite(
+  .serialized, .enabled(if: EndToEnd.isWanted, "\(EndToEnd.reason)"),
+  .disabled(
+    if: Tool.admissionHost.isOutOfReach,
+    "Debian sid does not offer what it is built from at present (PINSEAL_ADMISSION_HOST is empty)"),
+  .newerAPIServer)
 struct NewerAPIServerTests {}

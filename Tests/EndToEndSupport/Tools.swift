@@ -13,6 +13,9 @@ package enum Tool: String, Sendable, CaseIterable {
   /// The admission of a newer API server: Tests/AdmissionHost.
   case admissionHost = "PINSEAL_ADMISSION_HOST"
 
+  /// Whether scripts/test said that it is not to be had at present.
+  package var isOutOfReach: Bool { ProcessInfo.processInfo.environment[rawValue] == "" }
+
   /// Its path; throws where it is not named or not there, since a test that wanted it must not pass without it.
   package func path() throws -> String {
     guard let path = ProcessInfo.processInfo.environment[rawValue], !path.isEmpty else {
