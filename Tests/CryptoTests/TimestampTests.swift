@@ -165,7 +165,9 @@ private let signature = Array("a signature".utf8)
       $0.stamperSigner = try PrivateKey(generating: .p256)
     },
     Case("bytes behind the response", "form: the time-stamp's DER has 1 bytes too many") { $0.edit = { $0 + [0] } },
-    Case("too many bytes", "form: the time-stamp has 65536 bytes, at most 65535 are read") {
+    Case(
+      "CVE-2025-66564, CVE-2026-49835: too many bytes", "form: the time-stamp has 65536 bytes, at most 65535 are read"
+    ) {
       $0.edit = { $0 + [UInt8](repeating: 0, count: 65_536 - $0.count) }
     },
     Case("a response without a token", "form: the time-stamp's response holds no token") {
@@ -215,7 +217,7 @@ private let signature = Array("a signature".utf8)
     }
   }
 
-  @Test func `the window of one authority is not lent to another`() throws {
+  @Test func `TOB-SIGSTORE-2..12: the window of one authority is not lent to another`() throws {
     let (first, second) = (try ForgedSigstore(), try ForgedSigstore())
     func chain(_ sigstore: ForgedSigstore) throws -> [X509Certificate] {
       [try X509Certificate(der: sigstore.stamper), try X509Certificate(der: sigstore.root)]

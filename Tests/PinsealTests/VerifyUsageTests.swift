@@ -84,6 +84,14 @@ import Testing
     #expect(VerifyExit.status(of: ValidationError("x"), parsed: 64, arguments: ["verify", "a"]) == 2)
   }
 
+  /// gitsign's said 0 when it fell over. What ends by a trap ends by a signal, which no caller takes for 0.
+  @Test(arguments: ["verify", "verify-bundle"])
+  func `CVE-2026-44310: an error that nobody foresaw ends with 2`(command: String) {
+    struct Unforeseen: Error {}
+    let status = Pinseal.exitCode(for: Unforeseen()).rawValue
+    #expect(VerifyExit.status(of: Unforeseen(), parsed: status, arguments: [command, "a"]) == 2)
+  }
+
   // MARK: verify-bundle
 
   private func judge(_ arguments: [String]) throws {

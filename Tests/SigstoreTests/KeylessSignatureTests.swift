@@ -114,7 +114,9 @@ import Testing
   }
 
   @Test(arguments: Form.allCases)
-  func `without a log it takes a timestamp authority's time, never the clock nor an unread log`(_ form: Form) throws {
+  func `TOB-SIGSTORE-2..12: without a log it takes a timestamp authority's time, never the clock nor an unread log`(
+    _ form: Form
+  ) throws {
     let lax = demand(requiresLog: false)
     #expect(try verify(candidate(form, loggedAt: nil, stampedAt: Self.now), lax).times == [Self.now])
     #expect(
@@ -128,7 +130,10 @@ import Testing
     #expect(try verdict(candidate(form, loggedAt: nil)).reason == .logProofMissing)
   }
 
-  @Test(arguments: Form.allCases) func `the certificate must be valid at every trusted time`(_ form: Form) throws {
+  @Test(arguments: Form.allCases)
+  func `TOB-SIGSTORE-2..12: the certificate must be valid at every trusted time, not at the earliest`(_ form: Form)
+    throws
+  {
     let end = Self.now + ForgedSigstore.lifetime
     #expect(try verify(candidate(form, loggedAt: end)).times == [end])
     #expect(try verify(candidate(form, stampedAt: end)).times == [Self.now, end])
