@@ -38,7 +38,7 @@ private let signature = Array("a signature".utf8)
         let found = try TimestampToken.verify(
           response: response, over: message, authorities: [(chain: [leaf, root], validity: validity)])
         #expect(found.authority == 0)
-        return "accepted: \(found.time - now)"
+        return "accepted: \(found.time.lowerBound - now)"
       } catch {
         #expect(error.description == error.description.printable(limit: 2000))
         return "\(error.check.rawValue): \(error.description)"
@@ -61,6 +61,19 @@ private let signature = Array("a signature".utf8)
   static let cases: [Case] = [
     Case("nothing", "accepted: 0") { _ in },
     Case("a fraction of a second", "accepted: 0") { $0.token.time = "20260601000000.25Z" },
+    Case("a fraction behind the last second of the authority", "validity: the time-stamp is of 2026-06-01T00:00:00Z") {
+      $0.token.time = "20260601000000.25Z"
+      $0.validity = Validity(start: now, end: now)
+    },
+    Case("a fraction behind the last second of the certificate", "path: the time-stamp authority's certificate") {
+      $0.token.time = "20260601000000.25Z"
+      $0.stamper.notAfter = DERText.certificateTime(now)
+    },
+    Case("a fraction before the end", "accepted: 0") {
+      $0.token.time = "20260601000000.25Z"
+      $0.validity = Validity(start: now, end: now + 1)
+      $0.stamper.notAfter = DERText.certificateTime(now + 1)
+    },
     Case("a fraction that ends in 0", "form: the time-stamp's DER has a time whose fraction is malformed") {
       $0.token.time = "20260601000000.50Z"
     },

@@ -260,6 +260,11 @@ private let now = ForgedSigstore.now
     let later = try sigstore.stamp(signature, at: now + 5)
     #expect(try SignedTimes.verify([good, later], over: signature, root: root) == [now, now + 5])
     #expect(try SignedTimes.verify([], over: signature, root: root) == [])
+    // What holds at the seconds around a time holds at the time.
+    var between = ForgedTimestamp(over: signature, at: now, certificate: sigstore.stamper)
+    between.time = "20260601000000.5Z"
+    let halfPast = try between.signed(by: sigstore.stamperKey)
+    #expect(try SignedTimes.verify([halfPast], over: signature, root: root) == [now, now + 1])
     var stranger = try ForgedCertificate(
       subject: "stranger", issuer: "stranger", from: ForgedSigstore.start, to: ForgedSigstore.end,
       extensions: [.timeStamping])
