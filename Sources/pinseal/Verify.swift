@@ -12,8 +12,8 @@ struct Verify: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Verify one image as the webhook would, and show every step.",
     discussion: """
-      Exit status 0: verified. 1: not verified. 2: could not be decided (a registry did not answer, time ran out), or \
-      wrong usage.
+      Exit status 0: verified. 1: not verified. 2: could not be decided (a registry did not answer or wants \
+      credentials, time ran out), or wrong usage.
       """)
 
   @Argument(help: "The image, as it would stand in a Pod.")
