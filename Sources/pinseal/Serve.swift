@@ -142,7 +142,8 @@ struct Serve: AsyncParsableCommand {
       configuration.serverCredentials = try ServerCredentials(path: path)
     }
     var registryConfiguration = RegistryClient.Configuration()
-    registryConfiguration.insecureRegistries = Set(settings.values("insecure-registry", flags: insecureRegistry))
+    registryConfiguration.insecureRegistries = try settings.registries(
+      "insecure-registry", flags: insecureRegistry)
     var http = HTTPClient.Configuration()
     try bounds.apply(settings, to: &configuration, registry: &registryConfiguration.limits, http: &http)
 

@@ -80,7 +80,8 @@ struct Verify: AsyncParsableCommand {
     var http = HTTPClient.Configuration()
     http.additionalAuthoritiesFile = registryCA
     var registry = RegistryClient.Configuration()
-    registry.insecureRegistries = Set(insecureRegistry)
+    registry.insecureRegistries = try Settings(environment: [:]).registries(
+      "insecure-registry", flags: insecureRegistry)
     do {
       let client = try HTTPClient(http)
       return ImageVerifier(

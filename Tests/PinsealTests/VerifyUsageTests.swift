@@ -50,7 +50,9 @@ import Testing
     ["--signature-annotation", "=v"], ["--signature-annotation", "a=1", "--signature-annotation", "a=2"],
     ["--signature-annotation", "a=" + String(repeating: "v", count: 4096)],
     ["--trusted-root", "/no/such/file"], ["--trusted-root", "/dev/null"], ["--docker-config", "/no/such/file"],
-    ["--rekor-public-key", "/no/such/file"], ["--registry-ca", "/no/such/file"],
+    ["--rekor-public-key", "/no/such/file"], ["--registry-ca", "/no/such/file"], ["--insecure-registry", ""],
+    ["--insecure-registry", "http://registry.invalid"], ["--insecure-registry", "registry.invalid/app"],
+    ["--insecure-registry", "registry"],
   ])
   func `an option that cannot be used is wrong usage, and nothing is asked`(arguments: [String]) async throws {
     let command = try #require(
