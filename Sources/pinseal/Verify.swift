@@ -30,7 +30,8 @@ struct Verify: AsyncParsableCommand {
   @Option(help: "The public key, PEM, of a private transparency log, in place of the trusted root's logs.")
   var rekorPublicKey: String?
 
-  @Flag(help: "Ask the transparency log for a proof that is not attached.")
+  @Flag(
+    help: "Ask the transparency log for a proof that is not attached: for signatures by keys in the older format only.")
   var rekorLookup = false
 
   @Option(help: ArgumentHelp("What must be signed with it. May be repeated.", valueName: "K=V"))
