@@ -146,6 +146,11 @@ private let signature = Array("a signature".utf8)
           DERText.identifier("1.2.840.113549.1.9.3"), DERText.set(DERText.identifier(ForgedTimestamp.timestampInfo)))
       ]
     },
+    Case("17 attributes", "form: the time-stamp has more than 16 signed attributes") {
+      $0.token.attributes = (0..<14).map {
+        DERText.sequence(DERText.identifier("1.2.3.\($0)"), DERText.set(DERText.null))
+      }
+    },
     Case("two signers", "form: the time-stamp has more than one signer") { $0.token.signerCount = 2 },
     Case("no signer", "form: the time-stamp's DER ends early") { $0.token.signerCount = 0 },
     Case("a signer by key identifier that nobody has", "authority: the time-stamp is made by none of the 1 trusted") {

@@ -243,6 +243,22 @@ import Testing
     #expect(verdict.isRefused(.certificateInvalid, "dev.sigstore.cosign/certificate cannot be read"), "\(verdict)")
   }
 
+  @Test func `the annotation with the certificate is bounded`() throws {
+    guard case .simpleSigning(let payload, let type, var annotations) = try candidate(.legacy) else { return }
+    let one = try #require(annotations["dev.sigstore.cosign/certificate"])
+    for (text, words) in [
+      (one + String(repeating: "\n", count: 65_537), "has more than 65536 characters"),
+      (String(repeating: one, count: 11), "more than 10 certificates"),
+    ] {
+      annotations["dev.sigstore.cosign/certificate"] = text
+      let verdict = try verdict(.simpleSigning(payload: payload, layerMediaType: type, annotations: annotations))
+      #expect(verdict.isRefused(.certificateInvalid, words), "\(verdict)")
+    }
+    annotations["dev.sigstore.cosign/certificate"] = String(repeating: one, count: 10)
+    #expect(
+      try verify(.simpleSigning(payload: payload, layerMediaType: type, annotations: annotations)).isLogged)
+  }
+
   @Test func `a bundle of version 0.3 has one certificate, no chain`() throws {
     guard case .bundle(let bytes) = try candidate(.bundle) else { return }
     let text = String(decoding: bytes, as: UTF8.self)
