@@ -155,6 +155,7 @@ import Verification
     #expect(report.refusal?.code == .registryUnauthorized)
     #expect(report.status == 2)
     #expect(try JSONDocument(Array(report.json.utf8)).root.member("verdict").string() == "undecided")
+    #expect(report.text.contains("UNDECIDED  REGISTRY_UNAUTHORIZED"), "\(report.text)")
   }
 
   /// An interface: see `VerifyReport+JSON.swift`.
