@@ -126,15 +126,15 @@ let package = Package(
     tests(
       "WebhookTests",
       [
-        "Webhook", "EmbeddedRegistry", "Admission", "Policy", "Verification", "OCI", "Sigstore", "Kubernetes",
-        "HTTPServer", "HTTPClient", "Crypto", "JSON", "Telemetry", "Primitives", log,
+        "Webhook", "EmbeddedRegistry", "Admission", "Policy", "Verification", "OCI", "Sigstore", "TrustRoot",
+        "Kubernetes", "HTTPServer", "HTTPClient", "Crypto", "JSON", "Telemetry", "Primitives", log,
       ]),
 
     tests(
       "PinsealTests",
       [
-        "pinseal", "Webhook", "EmbeddedRegistry", "Verification", "OCI", "Sigstore", "Kubernetes", "HTTPServer",
-        "HTTPClient", "Crypto", "JSON", "Telemetry", "Primitives", arguments, log,
+        "pinseal", "Webhook", "EmbeddedRegistry", "Admission", "Verification", "OCI", "Sigstore", "TrustRoot",
+        "Kubernetes", "HTTPServer", "HTTPClient", "Crypto", "JSON", "Telemetry", "Primitives", arguments, log,
       ]),
     tests("ConformanceTests", ["pinseal", "Sigstore", arguments]),
 

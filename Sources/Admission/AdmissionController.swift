@@ -87,7 +87,7 @@ public struct AdmissionController: Sendable {
     /// Used where the request brings no `timeout`.
     public var defaultTimeout: Duration = .seconds(10)
     /// Taken off the caller's time, for the way back.
-    public var margin: Duration = .milliseconds(500)
+    public var margin: Duration = .seconds(2)
     /// The longest that images wait which an update leaves as they were.
     public var unchangedTimeout: Duration = .seconds(3)
     /// Images in one object.

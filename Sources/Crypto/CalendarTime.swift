@@ -24,8 +24,9 @@ extension DERReader {
     throw failure("has a time that is not of the form YYMMDDHHMMSSZ or YYYYMMDDHHMMSSZ")
   }
 
-  /// The next value, the `genTime` of a time-stamp (RFC 3161 §2.4.2): a fraction may follow the second. It is dropped.
-  mutating func readTimestampTime() throws(Failure) -> UnixTime {
+  /// The next value, the `genTime` of a time-stamp (RFC 3161 §2.4.2): the second, or, where a fraction follows it, the two
+  /// seconds around that time.
+  mutating func readTimestampTime() throws(Failure) -> ClosedRange<UnixTime> {
     let text = Array(try read(.generalizedTime))
     guard text.count >= 15, text.count <= 25, let year = Self.number(text[0..<4]), text.last == UInt8(ascii: "Z") else {
       throw failure("has a time that is not of the form YYYYMMDDHHMMSS[.f]Z")
@@ -40,7 +41,7 @@ extension DERReader {
     guard let time = Self.time(year: year, rest: text[4..<14] + [UInt8(ascii: "Z")]) else {
       throw failure("has a time that is not of the form YYYYMMDDHHMMSS[.f]Z")
     }
-    return time
+    return time...(fraction.isEmpty ? time : time + 1)
   }
 
   private static func isDigit(_ byte: UInt8) -> Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }

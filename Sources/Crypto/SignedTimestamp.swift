@@ -8,7 +8,8 @@ struct SignedTimestamp {
   struct Info {
     let hash: HashAlgorithm
     let imprint: [UInt8]
-    let time: UnixTime
+    /// A whole second, or the two around a time between them: what holds at both ends holds at that time.
+    let time: ClosedRange<UnixTime>
   }
 
   /// How the token names the certificate that signed it (RFC 5652 §5.3).

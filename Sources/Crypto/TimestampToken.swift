@@ -47,11 +47,11 @@ public enum TimestampToken {
   /// The response must be granted, its imprint the message's hash by SHA-256, SHA-384 or SHA-512, and its CMS signature
   /// made by the very certificate that stands first in one authority's `chain` (leaf first, root last). That
   /// certificate's path must be good, and the authority's `validity` hold, at the token's own time. Certificates inside
-  /// the token are not looked at (CVE-2026-39984). Returns the time, its fraction of a second dropped, and which of
-  /// `authorities` it is by.
+  /// the token are not looked at (CVE-2026-39984). Returns the time in whole seconds, where it has a fraction the two
+  /// around it, and which of `authorities` it is by.
   public static func verify(
     response der: [UInt8], over message: [UInt8], authorities: [(chain: [X509Certificate], validity: Validity)]
-  ) throws(TimestampError) -> (time: UnixTime, authority: Int) {
+  ) throws(TimestampError) -> (time: ClosedRange<UnixTime>, authority: Int) {
     guard der.count <= maximumByteCount else {
       throw TimestampError(.form, "the time-stamp has \(der.count) bytes, at most \(maximumByteCount) are read")
     }
@@ -92,17 +92,21 @@ extension SignedTimestamp {
     case .invalid: throw TimestampError(.signature, "the time-stamp's signature is wrong")
     case .unsupported(let reason): throw TimestampError(.signature, "the time-stamp cannot be checked: \(reason)")
     }
-    guard validity.contains(info.time) else {
+    guard info.time.allSatisfy(validity.contains) else {
+      let fraction = info.time.count > 1 ? " and a fraction" : ""
       throw TimestampError(
         .validity,
-        "the time-stamp is of \(CalendarTime.text(info.time)), its authority was in service from \(validity)")
+        "the time-stamp is of \(CalendarTime.text(info.time.lowerBound))\(fraction), its authority was in service from"
+          + " \(validity)")
     }
     guard let root = issuers.last else {
       throw TimestampError(.path, "the time-stamp authority's chain has no root beside its signing certificate")
     }
     do {
-      _ = try CertificatePath.verify(
-        leaf: leaf, intermediates: Array(issuers.dropLast()), roots: [root], at: info.time, purpose: .timeStamping)
+      for time in info.time {
+        _ = try CertificatePath.verify(
+          leaf: leaf, intermediates: Array(issuers.dropLast()), roots: [root], at: time, purpose: .timeStamping)
+      }
     } catch {
       throw TimestampError(.path, "the time-stamp authority's certificate does not hold: \(error.description)")
     }

@@ -20,7 +20,8 @@ struct Bounds: ParsableArguments {
   var shutdownDelay: String?
   @Option(help: "How long a shutdown waits for what is in flight. (default: 25s)") var drainTimeout: String?
   @Option(help: "Time for a review whose caller names none. (default: 10s)") var defaultTimeout: String?
-  @Option(help: "Taken off the caller's time for the way back. (default: 500ms)") var timeoutMargin: String?
+  @Option(help: "Taken off the caller's time for the way back, half of it at most. (default: 2s)") var timeoutMargin:
+    String?
   @Option(help: "Bytes of a manifest, an index or a list of referrers. (default: 4194304)") var maxManifestBytes:
     String?
   @Option(help: "Bytes of a signature's payload or bundle. (default: 1048576)") var maxSignatureBytes: String?

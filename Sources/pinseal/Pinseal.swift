@@ -13,10 +13,6 @@ struct Pinseal: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "pinseal",
     abstract: "Only signed images, pinned: an admission webhook for Kubernetes.",
-    discussion: """
-      Options come from flags, then from the environment (PINSEAL_ and the option's name in capitals, as in \
-      PINSEAL_LOG_LEVEL), then from the file named by --config.
-      """,
     version: "0.1.0",
     subcommands: [Serve.self, Demo.self, Verify.self, VerifyBundle.self, Certs.self, Check.self])
 }

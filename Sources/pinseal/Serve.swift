@@ -13,7 +13,12 @@ import Webhook
 
 /// `pinseal serve`: the webhook.
 struct Serve: AsyncParsableCommand {
-  static let configuration = CommandConfiguration(abstract: "Run the admission webhook.")
+  static let configuration = CommandConfiguration(
+    abstract: "Run the admission webhook.",
+    discussion: """
+      Options come from flags, then from the environment (PINSEAL_ and the option's name in capitals, as in \
+      PINSEAL_LOG_LEVEL), then from the file named by --config.
+      """)
 
   @Option(help: "A JSON file with options: {\"listen\": \"…\", \"insecure-registry\": [\"…\"]}.")
   var config: String?
@@ -137,7 +142,8 @@ struct Serve: AsyncParsableCommand {
       configuration.serverCredentials = try ServerCredentials(path: path)
     }
     var registryConfiguration = RegistryClient.Configuration()
-    registryConfiguration.insecureRegistries = Set(settings.values("insecure-registry", flags: insecureRegistry))
+    registryConfiguration.insecureRegistries = try settings.registries(
+      "insecure-registry", flags: insecureRegistry)
     var http = HTTPClient.Configuration()
     try bounds.apply(settings, to: &configuration, registry: &registryConfiguration.limits, http: &http)
 

@@ -1,5 +1,6 @@
 import ArgumentParser
 import JSON
+import OCI
 import Primitives
 
 /// Where an option's value comes from if no flag gives it: the environment, then the configuration file.
@@ -59,6 +60,19 @@ struct Settings {
       return variable.split(separator: ",").map { String($0.trimmingPrefix(while: { $0 == " " })) }
     }
     return file[name] ?? []
+  }
+
+  /// Names of registries, as they stand in images' references: an entry of another form would match none.
+  func registries(_ name: String, flags: [String]) throws -> Set<String> {
+    let names = values(name, flags: flags)
+    for registry in names {
+      // Whatever an image's reference takes it for, it must be the registry that is meant.
+      guard (try? ImageReference(parsing: "\(registry)/image"))?.registry.utf8.elementsEqual(registry.utf8) == true
+      else {
+        throw ValidationError("--\(name) \(registry.printable(limit: 100)): HOST or HOST:PORT is expected")
+      }
+    }
+    return Set(names)
   }
 
   /// A value that must be there.

@@ -28,7 +28,7 @@ struct TrustOptions: ParsableArguments {
 
   @Flag(
     help:
-      "Ask the trust root's transparency logs for proofs that are not attached to signatures. What they answer is checked as an attached proof is."
+      "Ask the trust root's transparency logs (Rekor v1) for proofs that are not attached to signatures by keys in the older format. What they answer is checked as an attached proof is."
   )
   var rekorLookup = false
 

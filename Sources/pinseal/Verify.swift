@@ -12,8 +12,8 @@ struct Verify: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Verify one image as the webhook would, and show every step.",
     discussion: """
-      Exit status 0: verified. 1: not verified. 2: could not be decided (a registry did not answer, time ran out), or \
-      wrong usage.
+      Exit status 0: verified. 1: not verified. 2: could not be decided (a registry did not answer or wants \
+      credentials, time ran out), or wrong usage.
       """)
 
   @Argument(help: "The image, as it would stand in a Pod.")
@@ -30,7 +30,8 @@ struct Verify: AsyncParsableCommand {
   @Option(help: "The public key, PEM, of a private transparency log, in place of the trusted root's logs.")
   var rekorPublicKey: String?
 
-  @Flag(help: "Ask the transparency log for a proof that is not attached.")
+  @Flag(
+    help: "Ask the transparency log for a proof that is not attached: for signatures by keys in the older format only.")
   var rekorLookup = false
 
   @Option(help: ArgumentHelp("What must be signed with it. May be repeated.", valueName: "K=V"))
@@ -80,7 +81,8 @@ struct Verify: AsyncParsableCommand {
     var http = HTTPClient.Configuration()
     http.additionalAuthoritiesFile = registryCA
     var registry = RegistryClient.Configuration()
-    registry.insecureRegistries = Set(insecureRegistry)
+    registry.insecureRegistries = try Settings(environment: [:]).registries(
+      "insecure-registry", flags: insecureRegistry)
     do {
       let client = try HTTPClient(http)
       return ImageVerifier(

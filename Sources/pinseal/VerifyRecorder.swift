@@ -51,7 +51,9 @@ struct VerifyReport: Sendable {
   var status: Int32 {
     switch verdict {
     case .verified: VerifyExit.verified
-    case .refused(let refusal): refusal.code.isTransient ? VerifyExit.undecided : VerifyExit.refused
+    // Whoever may not look has not seen that there is none.
+    case .refused(let refusal):
+      refusal.code.isTransient || refusal.code == .registryUnauthorized ? VerifyExit.undecided : VerifyExit.refused
     }
   }
 

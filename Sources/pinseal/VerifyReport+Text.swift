@@ -67,7 +67,7 @@ extension VerifyReport {
       }
       return lines.joined(separator: "\n")
     case .refused(let refusal):
-      let word = refusal.code.isTransient ? "UNDECIDED" : "NOT VERIFIED"
+      let word = status == VerifyExit.undecided ? "UNDECIDED" : "NOT VERIFIED"
       return "\(word)  \(refusal.code.rawValue): \(refusal.message) (\(spent(duration)))"
     }
   }

@@ -5,7 +5,7 @@ import Sigstore
 
 /// Whose signature is wanted: a key's or an identity's, as `verify` and `verify-bundle` take it.
 struct VerifySigner: ParsableArguments {
-  @Option(help: "The public key that must have signed, a PEM file.")
+  @Option(help: "The public key that must have signed, a PEM file; of several in it, any.")
   var key: String?
 
   @Option(help: "Who must have signed, as the certificate names it: a mail address, a URI.")

@@ -240,7 +240,7 @@ import Verification
 
   // MARK: /validate
 
-  @Test func `validation takes nothing but a verified digest`() async throws {
+  @Test func `Kyverno issue 16336: validation takes nothing but a verified digest`() async throws {
     var review = TestReview()
     review.containers = [("db", "registry.example/db:v1@" + FakeVerifier.digest)]
     let good = try await ask(review.body, .validate, policy: try .test(), verifier: .verifyingAll())

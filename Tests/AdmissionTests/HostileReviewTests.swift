@@ -179,7 +179,9 @@ import Testing
   }
 
   @Test(arguments: ["CREATE", "UPDATE"])
-  func `a deletionTimestamp that a user writes into a new object opens no door`(_ operation: String) async throws {
+  func `CVE-2023-34091: a deletionTimestamp that a user writes into a new object opens no door`(_ operation: String)
+    async throws
+  {
     let body = try Tree(try Reviews.body(operation == "CREATE" ? "02-create-apply" : "03-update-apply-image"))
       .adding("deletionTimestamp", .string("2026-11-23T23:16:57Z"), at: .at("request.object.metadata"))
     let answer = try await ask(body.bytes, policy: try .test(), verifier: FakeVerifier())
@@ -242,7 +244,7 @@ import Testing
     #expect(warned.warnings.last == "and 241 more images are not verified")
   }
 
-  @Test func `more images than are verified are refused`() async throws {
+  @Test func `CVE-2026-23881: more images than are verified are refused`() async throws {
     var review = TestReview()
     review.containers = (0..<257).map { ("c\($0)", "registry.example/db:v\($0)") }
     let answer = try await ask(review.body, policy: try .test(), verifier: .verifyingAll(isCached: true))

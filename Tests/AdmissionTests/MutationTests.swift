@@ -15,7 +15,9 @@ import Testing
       "02-create-apply", "03-update-apply-image", "12-update-rollout-restart", "16-update-image-while-terminating",
     ],
     [Endpoint.mutate, .validate])
-  func `no mutation of a review lets an unverified image in`(_ name: String, _ endpoint: Endpoint) async throws {
+  func `CVE-2026-41485: no mutation of a review lets an unverified image in`(_ name: String, _ endpoint: Endpoint)
+    async throws
+  {
     let original = try Tree(try Reviews.body(name))
     let good = "127.0.0.1:5000/lab/two:v1"
     let verifier = FakeVerifier([good: .verified(digest: FakeVerifier.digest)], isCached: true)

@@ -51,7 +51,10 @@ private let now = ForgedSigstore.now
     }
   }
 
-  @Test func `a good chain is its own path, at both ends of the leaf's validity`() throws {
+  @Test
+  func `TOB-SIGSTORE-2..12: a good chain is its own path, at both ends of the leaf's validity and no second beyond`()
+    throws
+  {
     let chain = try Chain()
     for time in [now, now + 300, now + 600] { #expect(try chain.verdict(at: time) == "accepted") }
     for time in [now - 1, now + 601, 0, UnixTime.max, UnixTime.min] {

@@ -154,6 +154,9 @@ func verdict(_ body: () throws(CertificateError) -> Void) -> String {
     Malformed("no purpose", "form: the certificate's DER has an empty list of extended key usages") {
       $0.extensions = [.purposes()]
     },
+    Malformed("33 purposes", "extensions: the certificate has more than 32 extended key usages") {
+      $0.extensions = [.init("2.5.29.37", DERText.value(0x30, (0..<33).flatMap { DERText.identifier("1.2.3.\($0)") }))]
+    },
     Malformed("an empty key usage", "extensions: the certificate's key usage is empty") {
       $0.extensions = [.init("2.5.29.15", [3, 1, 0])]
     },

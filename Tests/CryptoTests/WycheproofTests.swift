@@ -68,10 +68,11 @@ struct WycheproofTests {
         #expect("\(error)".contains("exponent is") || "\(error)".contains("small order"), "\(error)")
         continue
       }
-      for vector in group.tests where vector.result != "acceptable" {
+      for vector in group.tests {
         judged += 1
         let check = key.verify(
           try #require(Hex.decode(vector.sig)), of: try #require(Hex.decode(vector.msg)), scheme: example.scheme)
+        // What is acceptable (RSA without the NULL in its DigestInfo) is not what RFC 8017 writes.
         #expect(
           check == (vector.result == "valid" ? .valid : .invalid), "\(vector.tcId) \(vector.comment) \(vector.flags)")
       }

@@ -114,7 +114,7 @@ private func error(
   }
 
   @Test(arguments: [301, 302, 303, 307, 308])
-  func `a redirect is answered, not followed`(status: Int) async throws {
+  func `CVE-2026-49478: a redirect is answered, not followed`(status: Int) async throws {
     let server = SocketServer.answering(
       "HTTP/1.1 \(status) Moved\r\nLocation: http://127.0.0.1:1/secret\r\nContent-Length: 0\r\n\r\n")
     let response = try await plainClient().send(get(server.url), deadline: .after(.seconds(10)))
@@ -177,7 +177,7 @@ private func error(
     #expect(body.count == 100_000)
   }
 
-  @Test func `an endless body is given up`() async throws {
+  @Test func `CVE-2023-46737, CVE-2023-33958, CVE-2020-1702: an endless body is given up`() async throws {
     let closed = Signal()
     let server = SocketServer { connection in
       guard connection.readRequest() != nil else { return }

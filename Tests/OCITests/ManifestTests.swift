@@ -95,7 +95,10 @@ import Testing
     #expect(throws: RegistryError.self) { try Self.parse(silent, as: contentType) }
   }
 
-  @Test func `unknown members, null members and foreign layers are let through`() throws {
+  @Test
+  func `CVE-2020-15157: unknown members, null members and foreign layers are let through, their addresses unread`()
+    throws
+  {
     let text =
       #"{"schemaVersion":2,"new":{"x":[1]},"annotations":null,"subject":null,"artifactType":"","config":{"mediaType":"a/b","size":2,"digest":"\#(Self.empty)","data":"e30="},"layers":[{"mediaType":"a/b","size":0,"digest":"\#(Self.empty)","urls":["http://169.254.169.254/"]}]}"#
     guard case .image(let artifactType, _, let layers, let subject, _) = try Self.parse(text) else {
@@ -148,7 +151,8 @@ import Testing
       text: #"{"schemaVersion":2,"fsLayers":[],\#(config),"layers":[]}"#,
       says: "schema 1"),
     Bad(
-      testDescription: "image and index at once", text: #"{"schemaVersion":2,\#(config),"layers":[],"manifests":[]}"#,
+      testDescription: "CVE-2021-41190: image and index at once",
+      text: #"{"schemaVersion":2,\#(config),"layers":[],"manifests":[]}"#,
       says: "either"),
     Bad(
       testDescription: "index with layers", text: #"{"schemaVersion":2,"manifests":[],"layers":[]}"#,
@@ -191,7 +195,7 @@ import Testing
       testDescription: "a size as text", text: image(layer: #"{"mediaType":"a/b","size":"2","digest":"\#(empty)"}"#),
       says: "layers[0].size"),
     Bad(
-      testDescription: "a digest with a path",
+      testDescription: "CVE-2024-3727: a digest with a path",
       text: image(layer: #"{"mediaType":"a/b","size":2,"digest":"sha256:../../etc/passwd"}"#), says: "layers[0].digest"),
     Bad(
       testDescription: "an upper-case digest",

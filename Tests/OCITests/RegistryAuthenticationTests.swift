@@ -306,7 +306,9 @@ private let basicHeader = "Basic " + Base64.encode(Array("user:pass:word".utf8))
     "",
     "https://2130706433/", "https://auth.example/ x",
   ])
-  func `a token server that may not be asked is told nothing`(realm: String) async throws {
+  func `CVE-2026-33990, CVE-2026-48978: a token server that may not be asked is told nothing`(realm: String)
+    async throws
+  {
     let network = FakeNetwork { (request) throws(HTTPClientError) in
       .challenge(#"Bearer realm="\#(realm)",service="s""#)
     }
@@ -321,7 +323,9 @@ private let basicHeader = "Basic " + Base64.encode(Array("user:pass:word".utf8))
     ("http://named.example:80/token", true), ("http://named.example/token", true), ("http://auth.example/token", false),
     ("http://localhost:5000/token", false),
   ])
-  func `plain HTTP is for an insecure registry's own host and those named`(realm: String, isAsked: Bool) async throws {
+  func `CVE-2019-10214: plain HTTP is for an insecure registry's own host and those named`(realm: String, isAsked: Bool)
+    async throws
+  {
     let network = FakeNetwork { (request) throws(HTTPClientError) in
       guard request.url.contains("/v2/") else { return .text(200, #"{"token":"abc"}"#) }
       return request.authorization == nil ? .challenge(#"Bearer realm="\#(realm)""#) : .manifest(imageBytes)

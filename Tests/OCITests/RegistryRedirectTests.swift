@@ -74,7 +74,11 @@ import Testing
     "https://",
     "https://cdn.example/\r\nX: y", "https://0x7f000001/",
   ])
-  func `a redirect to where nothing should be asked is refused`(location: String) async throws {
+  func
+    `go-containerregistry #2193, #2440, #6092, PRs 2243, 2292, 2349: a redirect to where nothing should be asked is refused`(
+      location: String
+    ) async throws
+  {
     let network = FakeNetwork { (request) throws(HTTPClientError) in .redirect(location) }
     let error = await registryError { _ = try await blob(network) }
     #expect(error?.code == .registryMisbehaved)
@@ -120,7 +124,9 @@ import Testing
     ("https://ghcr.io.evil.example/o", false),
     ("https://ghcr.io./other", false),
   ])
-  func `credentials stay with the registry`(location: String, isShown: Bool) async throws {
+  func `CVE-2026-50151, GHSA-vh4v-2xq2-g5cg, CVE-2025-27403: credentials stay with the registry`(
+    location: String, isShown: Bool
+  ) async throws {
     let challenge = HTTPResponse.challenge("Basic realm=\"x\"")
     let digest = digest
     let found = found

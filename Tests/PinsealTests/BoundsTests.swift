@@ -1,3 +1,4 @@
+import Admission
 import ArgumentParser
 import HTTPClient
 import HTTPServer
@@ -37,6 +38,16 @@ import Webhook
       #expect(throws: ValidationError.self) { try Applied([], environment: [Settings.variable(name): text]) }
     }
     #expect(Bounds.names.contains(name))
+  }
+
+  /// README.md has the same numbers.
+  @Test func `bounds that nobody sets are the documented ones`() throws {
+    let applied = try Applied([])
+    let (registry, verifier) = (applied.registry, applied.configuration.verifierLimits)
+    #expect(registry.manifestBytes == 4 << 20 && registry.blobBytes == 1 << 20 && registry.tokenBytes == 1 << 20)
+    #expect(registry.referrerPages == 3 && registry.redirects == 5 && registry.requestTimeout == .seconds(10))
+    #expect(verifier.payloadBytes == 1 << 20 && verifier.bundleBytes == 1 << 20 && verifier.candidatesPerStore == 50)
+    #expect(applied.configuration.admission.margin == .seconds(2))
   }
 
   @Test func `an answer of the largest size always fits`() throws {

@@ -17,6 +17,15 @@ import Testing
     #expect(settings.values("insecure-registry", flags: []) == ["a:1", "b:2"])
   }
 
+  @Test func `an insecure registry is named as images name it`() throws {
+    #expect(try settings.registries("insecure-registry", flags: []) == ["a:1", "b:2"])
+    let names = ["registry.example", "registry.example:5000", "localhost", "127.0.0.1:80", "[::1]:5000", "docker.io"]
+    #expect(try settings.registries("insecure-registry", flags: names) == Set(names))
+    for name in ["", "registry", "http://registry.example", "registry.example/app", "a:1,b:2", "a:x", " a:1"] {
+      #expect(throws: ValidationError.self, "\(name)") { try settings.registries("insecure-registry", flags: [name]) }
+    }
+  }
+
   @Test func `what must be there and is not is named with every way to give it`() {
     #expect(throws: ValidationError.self) { try settings.required("tls-cert", flag: nil) }
   }

@@ -18,9 +18,11 @@ import Verification
   /// Runs the command's work upon a registry that `fill` has filled; `arguments` come behind the image and the key.
   private func verify(
     tag: String = "v1", key: PrivateKey, _ arguments: [String] = ["--ignore-tlog"],
-    _ fill: (EmbeddedRegistry, Digest) throws -> Void
+    authentication: Authentication = .none, _ fill: (EmbeddedRegistry, Digest) throws -> Void
   ) async throws -> VerifyReport {
-    let registry = EmbeddedRegistry()
+    var configuration = EmbeddedRegistry.Configuration()
+    configuration.authentication = authentication
+    let registry = EmbeddedRegistry(configuration)
     let digest = try registry.pushImage(repository: Self.repository, tag: "v1")
     try fill(registry, digest)
     let server = try Server.start(
@@ -143,6 +145,17 @@ import Verification
     let undecided = try await #require(parsed as? Verify).report()
     #expect(undecided.status == 2, "\(undecided.text)")
     #expect(undecided.text.contains("UNDECIDED"), "\(undecided.text)")
+  }
+
+  @Test func `a registry that lets nobody in leaves it undecided`() async throws {
+    let key = try key.get()
+    let report = try await verify(key: key, authentication: .basic) { registry, digest in
+      try registry.attachSignature(repository: Self.repository, digest: digest, key: key)
+    }
+    #expect(report.refusal?.code == .registryUnauthorized)
+    #expect(report.status == 2)
+    #expect(try JSONDocument(Array(report.json.utf8)).root.member("verdict").string() == "undecided")
+    #expect(report.text.contains("UNDECIDED  REGISTRY_UNAUTHORIZED"), "\(report.text)")
   }
 
   /// An interface: see `VerifyReport+JSON.swift`.

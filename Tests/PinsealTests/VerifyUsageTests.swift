@@ -50,7 +50,9 @@ import Testing
     ["--signature-annotation", "=v"], ["--signature-annotation", "a=1", "--signature-annotation", "a=2"],
     ["--signature-annotation", "a=" + String(repeating: "v", count: 4096)],
     ["--trusted-root", "/no/such/file"], ["--trusted-root", "/dev/null"], ["--docker-config", "/no/such/file"],
-    ["--rekor-public-key", "/no/such/file"], ["--registry-ca", "/no/such/file"],
+    ["--rekor-public-key", "/no/such/file"], ["--registry-ca", "/no/such/file"], ["--insecure-registry", ""],
+    ["--insecure-registry", "http://registry.invalid"], ["--insecure-registry", "registry.invalid/app"],
+    ["--insecure-registry", "registry"],
   ])
   func `an option that cannot be used is wrong usage, and nothing is asked`(arguments: [String]) async throws {
     let command = try #require(
@@ -82,6 +84,14 @@ import Testing
     #expect(VerifyExit.status(of: ValidationError("x"), parsed: 64, arguments: ["serve"]) == 64)
     #expect(VerifyExit.status(of: ExitCode(1), parsed: 1, arguments: ["verify", "a"]) == 1)
     #expect(VerifyExit.status(of: ValidationError("x"), parsed: 64, arguments: ["verify", "a"]) == 2)
+  }
+
+  /// gitsign's said 0 when it fell over. What ends by a trap ends by a signal, which no caller takes for 0.
+  @Test(arguments: ["verify", "verify-bundle"])
+  func `CVE-2026-44310: an error that nobody foresaw ends with 2`(command: String) {
+    struct Unforeseen: Error {}
+    let status = Pinseal.exitCode(for: Unforeseen()).rawValue
+    #expect(VerifyExit.status(of: Unforeseen(), parsed: status, arguments: [command, "a"]) == 2)
   }
 
   // MARK: verify-bundle

@@ -142,7 +142,7 @@ import Testing
     (PublicKey.Kind.p256, [HashAlgorithm.sha256], [HashAlgorithm.sha256]),
     (.p384, [.sha256, .sha384], [.sha256, .sha384]), (.p521, [.sha256, .sha512], [.sha256, .sha512]),
     (.rsa(bits: 2048), [.sha256], [.sha256]),
-  ]) func `attack 30: each kind of key has its hashes and no others`(
+  ]) func `attack 30, cosign PR 5019, TOB-SIGSTORE-2..12: each kind of key has its hashes and no others`(
     _ kind: PublicKey.Kind, _ payloadHashes: [HashAlgorithm], _ bundleHashes: [HashAlgorithm]
   ) throws {
     let forge = try Forge(kind)
@@ -263,7 +263,9 @@ import Testing
     #expect(try Verdict { try forge.verify(stranger) }.reason == .otherKey)
   }
 
-  @Test func `sigstore-go issue 225: an envelope with several signatures is refused, wherever the good one stands`()
+  @Test
+  func
+    `sigstore-go issue 225, TOB-SIGSTORE-2..12: an envelope with several signatures is refused, wherever the good one stands`()
     throws
   {
     for (from, to) in [(#"[{"sig""#, #"[{"sig":"AAAA"},{"sig""#), (#""}]}}"#, #""},{"sig":"AAAA"}]}}"#)] {

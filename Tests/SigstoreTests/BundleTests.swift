@@ -131,7 +131,7 @@ import Testing
     #expect(verdict.description.hasPrefix("signed by \(forge.key.publicKey.fingerprint.short), but"))
   }
 
-  @Test func `any subject may be the image, and none is refused`() throws {
+  @Test func `sigstore-go issue 609: any subject may be the image, and none is refused`() throws {
     let other = Digest(hashing: [9])
     let subject = #"{"digest":{"sha256":"\#(other.hex)"},"name":"n","uri":"u","mediaType":"m"}"#
     #expect(

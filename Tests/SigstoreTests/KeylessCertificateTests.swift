@@ -156,6 +156,12 @@ private let now = ForgedSigstore.now
       let issuer = "https://\(String(repeating: "x", count: 200))"
       ($0.leaf.extensions[3], $0.leaf.extensions[4]) = (.issuer(issuer), .issuerV2(issuer))
     },
+    Case("an issuer of 2049 bytes", "its certificate names its issuer in a form that is malformed: empty, too long") {
+      $0.leaf.extensions[3] = .issuer(String(repeating: "x", count: 2049))
+    },
+    Case("an issuer with a newline", "its certificate names its issuer in a form that is malformed") {
+      $0.leaf.extensions[4] = .issuerV2("https://issuer.example.com\n")
+    },
     Case("no alternative name", "its certificate names no subject") {
       $0.leaf.subject = "jane@example.com"
       $0.leaf.extensions.remove(at: 2)
@@ -233,6 +239,9 @@ private let now = ForgedSigstore.now
     Case("a timestamp with bytes behind", "its certificate's list of SCTs is malformed") {
       $0.timestamps = [try $0.sigstore.timestamp(of: $0.leaf) + [0]]
     },
+    Case("a list of more than 16 KB", "its certificate's list of SCTs is malformed") {
+      $0.timestamps = [[1] + [UInt8](repeating: 0, count: 16_384), try $0.sigstore.timestamp(of: $0.leaf)]
+    },
     Case("33 timestamps", "its certificate has more than 32 SCTs") {
       let stranger = try PrivateKey(generating: .p256)
       $0.timestamps = try (0..<33).map { [leaf = $0.leaf, sigstore = $0.sigstore] _ in
@@ -260,6 +269,11 @@ private let now = ForgedSigstore.now
     let later = try sigstore.stamp(signature, at: now + 5)
     #expect(try SignedTimes.verify([good, later], over: signature, root: root) == [now, now + 5])
     #expect(try SignedTimes.verify([], over: signature, root: root) == [])
+    // What holds at the seconds around a time holds at the time.
+    var between = ForgedTimestamp(over: signature, at: now, certificate: sigstore.stamper)
+    between.time = "20260601000000.5Z"
+    let halfPast = try between.signed(by: sigstore.stamperKey)
+    #expect(try SignedTimes.verify([halfPast], over: signature, root: root) == [now, now + 1])
     var stranger = try ForgedCertificate(
       subject: "stranger", issuer: "stranger", from: ForgedSigstore.start, to: ForgedSigstore.end,
       extensions: [.timeStamping])

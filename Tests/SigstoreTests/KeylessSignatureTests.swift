@@ -39,7 +39,7 @@ import Testing
   /// A signature with the certificate; `loggedAt` and `stampedAt` nil for none.
   func candidate(
     _ form: Form, certificate: [UInt8]? = nil, signedBy key: PrivateKey? = nil, loggedAt: UnixTime? = now,
-    stampedAt: UnixTime? = nil, loggedVerifier: [UInt8]? = nil
+    stampedAt: UnixTime? = nil, loggedVerifier: [UInt8]? = nil, second: (log: MemoryLog, time: UnixTime)? = nil
   ) throws -> SignatureCandidate {
     let certificate = certificate ?? self.certificate
     let key = key ?? signer
@@ -68,11 +68,12 @@ import Testing
       let encoding = Envelope.preAuthenticationEncoding(of: statement)
       let signature = try key.sign(encoding, scheme: .ecdsa(.sha256))
       var material = #""certificate":{"rawBytes":"\#(Base64.encode(certificate))"}"#
-      if let loggedAt {
-        let entry = try log.logEnvelope(
-          payload: statement, preAuthenticationEncoding: encoding, signature: signature, verifierPEM: pem, at: loggedAt)
-        material += #","tlogEntries":[\#(entry)]"#
+      let logs = (loggedAt.map { [(log, $0)] } ?? []) + (second.map { [($0.log, $0.time)] } ?? [])
+      let entries = try logs.map { log, time in
+        try log.logEnvelope(
+          payload: statement, preAuthenticationEncoding: encoding, signature: signature, verifierPEM: pem, at: time)
       }
+      if !entries.isEmpty { material += #","tlogEntries":[\#(entries.joined(separator: ","))]"# }
       if let stampedAt {
         let stamp = Base64.encode(try sigstore.stamp(signature, at: stampedAt))
         material += #","timestampVerificationData":{"rfc3161Timestamps":[{"signedTimestamp":"\#(stamp)"}]}"#
@@ -114,7 +115,9 @@ import Testing
   }
 
   @Test(arguments: Form.allCases)
-  func `without a log it takes a timestamp authority's time, never the clock nor an unread log`(_ form: Form) throws {
+  func `TOB-SIGSTORE-2..12: without a log it takes a timestamp authority's time, never the clock nor an unread log`(
+    _ form: Form
+  ) throws {
     let lax = demand(requiresLog: false)
     #expect(try verify(candidate(form, loggedAt: nil, stampedAt: Self.now), lax).times == [Self.now])
     #expect(
@@ -128,7 +131,10 @@ import Testing
     #expect(try verdict(candidate(form, loggedAt: nil)).reason == .logProofMissing)
   }
 
-  @Test(arguments: Form.allCases) func `the certificate must be valid at every trusted time`(_ form: Form) throws {
+  @Test(arguments: Form.allCases)
+  func `TOB-SIGSTORE-2..12: the certificate must be valid at every trusted time, not at the earliest`(_ form: Form)
+    throws
+  {
     let end = Self.now + ForgedSigstore.lifetime
     #expect(try verify(candidate(form, loggedAt: end)).times == [end])
     #expect(try verify(candidate(form, stampedAt: end)).times == [Self.now, end])
@@ -139,6 +145,20 @@ import Testing
     #expect(
       try verdict(candidate(form, loggedAt: nil, stampedAt: Self.now - 1), demand(requiresLog: false)).reason
         == .certificateInvalid)
+  }
+
+  @Test func `TOB-SIGSTORE-2..12: the time of every log counts, not the first one's alone`() throws {
+    let other = MemoryLog(key: try PrivateKey(generating: .p256), url: "https://other.example")
+    func trust(until end: UnixTime) throws -> TrustedRoot {
+      try TrustedRoot(
+        parsing: sigstore.trustedRoot(
+          logs: [log.trustRootElement, other.trustRootElement],
+          authorityValidity: Validity(start: ForgedSigstore.start, end: end)))
+    }
+    let twice = try candidate(.bundle, second: (other, Self.now + 2))
+    #expect(try verify(twice, trust: trust(until: Self.now + 2)).times == [Self.now, Self.now + 2])
+    let verdict = try verdict(twice, trust: trust(until: Self.now + 1))
+    #expect(verdict.isRefused(.certificateInvalid, "was in service at 2026-06-01T00:00:02Z"), "\(verdict)")
   }
 
   @Test(arguments: Form.allCases) func `another identity or issuer is not who is asked for`(_ form: Form) throws {
@@ -236,6 +256,22 @@ import Testing
     annotations["dev.sigstore.cosign/certificate"] = "junk"
     let verdict = try verdict(.simpleSigning(payload: payload, layerMediaType: type, annotations: annotations))
     #expect(verdict.isRefused(.certificateInvalid, "dev.sigstore.cosign/certificate cannot be read"), "\(verdict)")
+  }
+
+  @Test func `the annotation with the certificate is bounded`() throws {
+    guard case .simpleSigning(let payload, let type, var annotations) = try candidate(.legacy) else { return }
+    let one = try #require(annotations["dev.sigstore.cosign/certificate"])
+    for (text, words) in [
+      (one + String(repeating: "\n", count: 65_537), "has more than 65536 characters"),
+      (String(repeating: one, count: 11), "more than 10 certificates"),
+    ] {
+      annotations["dev.sigstore.cosign/certificate"] = text
+      let verdict = try verdict(.simpleSigning(payload: payload, layerMediaType: type, annotations: annotations))
+      #expect(verdict.isRefused(.certificateInvalid, words), "\(verdict)")
+    }
+    annotations["dev.sigstore.cosign/certificate"] = String(repeating: one, count: 10)
+    #expect(
+      try verify(.simpleSigning(payload: payload, layerMediaType: type, annotations: annotations)).isLogged)
   }
 
   @Test func `a bundle of version 0.3 has one certificate, no chain`() throws {

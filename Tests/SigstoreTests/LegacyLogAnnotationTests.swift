@@ -144,7 +144,7 @@ import Testing
   @Test(arguments: [
     "null", "1", "[]", "{}", "true", "\"\"", "\"!\"", "\"bnVsbA==\"", "\"e30=\"", "\"W10=\"", "\"IiI=\"",
   ])
-  func `cosign 3.0.5: a body that is no entry is refused`(_ value: String) throws {
+  func `cosign 3.0.5, CVE-2023-33199, CVE-2026-23831: a body that is no entry is refused`(_ value: String) throws {
     let text = String(decoding: try log.annotation(body), as: UTF8.self)
     let json = Array(text.replacing("\"\(Base64.encode(body))\"", with: value).utf8)
     #expect(try refusalOf(json) != nil)

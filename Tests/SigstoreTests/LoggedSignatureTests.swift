@@ -213,6 +213,7 @@ import Testing
     #expect(reason([Self.time, Self.time + 10], [early]) == nil)
     #expect(reason([Self.time, Self.time + 11], [early]) == .keyOutsideValidity)
     #expect(reason([Self.time - 1, Self.time], [early]) == .keyOutsideValidity)
+    #expect(reason([Self.time + 30], [early, Validity()]) == nil, "also trusted without bounds")
     #expect(reason([Self.time + 15], [early, late]) == nil)
     #expect(reason([Self.time, Self.time + 15], [early, late]) == .keyOutsideValidity)
   }

@@ -71,7 +71,7 @@ import Testing
   }
 
   @Test(arguments: ["m_cosign25-p256", "m_cosign25-rsa2048", "m_cosign25-ed25519", "sk_p384"])
-  func `a payload with any change is refused under its old signature`(_ repository: String) throws {
+  func `CVE-2026-44309: a payload with any change is refused under its old signature`(_ repository: String) throws {
     let sample = try Artifacts.sample(repository)
     guard case .simpleSigning(let payload, let mediaType, let annotations) = sample.candidate else { return }
     let keys = try ArtifactTests.keys.map { try Artifacts.key($0.1) }.filter { key in
@@ -87,6 +87,10 @@ import Testing
     #expect(try verdict(payload, annotations).reason == nil)
     for mutation in try Tree(payload).mutations() {
       #expect(try verdict(Array(mutation.tree.text.utf8), annotations).reason == .otherKey, "\(mutation.name)")
+    }
+    // What means the same is not what was signed.
+    for space in [payload + [0x20], [0x0A] + payload, Array(payload.prefix(1)) + [0x20] + payload.dropFirst(1)] {
+      #expect(try verdict(space, annotations).reason == .otherKey)
     }
     for index in payload.indices {
       var changed = payload

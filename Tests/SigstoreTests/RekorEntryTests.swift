@@ -127,7 +127,7 @@ import Testing
     }
   }
 
-  @Test func `an envelope of another payload type is refused`() throws {
+  @Test func `TOB-SIGSTORE-2..12: an intoto entry of another payload type is refused`() throws {
     let body = dsse.inToto.replacing("application/vnd.in-toto+json", with: "text/plain")
     #expect(try refusalOf(body, dsse).names(.logProofInvalid, #"of another payload type, "text/plain""#))
   }

@@ -332,6 +332,24 @@ struct TUFAttackTests {
     await expectRefusal(.targetMissing, "does not list trusted_root.json") { _ = try await refresh(&client) }
   }
 
+  @Test func `a delegated role is not asked for a target (CVE-2024-47534)`() async throws {
+    var (workshop, client) = (workshop, client)
+    (workshop.timestampVersion, workshop.snapshotVersion, workshop.targetsVersion) = (6, 6, 6)
+    let entry = #"{"hashes":{"sha256":"\#(Digest(hashing: workshop.target).hex)"},"length":\#(workshop.target.count)}"#
+    let role = #"{"keyids":[],"name":"npm","paths":["*"],"terminating":true,"threshold":1}"#
+    workshop.targetName = "other.json"
+    workshop.targetEntry = #"\#(entry)},"delegations":{"keys":{},"roles":[\#(role)]"#
+    try workshop.publish(on: mirror)
+    workshop.targetName = "trusted_root.json"
+    workshop.targetEntry = nil
+    for name in ["npm.json", "3.npm.json"] { mirror[name] = try workshop.targets() }
+    _ = mirror.takeRequests()
+    await expectRefusal(.targetMissing, "delegations to other roles are not searched") {
+      _ = try await refresh(&client)
+    }
+    #expect(mirror.takeRequests() == ["2.root.json", "timestamp.json", "6.snapshot.json", "6.targets.json"])
+  }
+
   // MARK: Endless data
 
   @Test func `endless data: no file is read beyond its bound`() async throws {

@@ -46,7 +46,7 @@ struct AttackTests {
     #expect(try await scene.verify("ghcr.io/team/app:v1@\(evil)").code == .signatureNotFound)
   }
 
-  @Test func `(3) a look-up that lies names only what is then verified`() async throws {
+  @Test func `(3) and Kyverno CVE-2023-47630: a look-up that lies names only what is then verified`() async throws {
     let signed = scene.pushImage("signed")
     try scene.sign(signed)
     let made = Digest(hashing: Array("of something else".utf8))
@@ -99,7 +99,7 @@ struct AttackTests {
 
   // MARK: The cache
 
-  @Test func `Kyverno GHSA-2r43-6962-xcw5: a verdict is not kept by tag`() async throws {
+  @Test func `Kyverno GHSA-2r43-6962-xcw5, PR 16213: a verdict is not kept by tag`() async throws {
     try scene.sign(scene.pushImage("signed"))
     #expect(try await scene.verify(tag).image != nil)
     _ = scene.pushImage("evil")
@@ -185,7 +185,11 @@ struct AttackTests {
 
   // MARK: The registry
 
-  @Test func `(18) a hundred thousand referrers cost fifty look-ups, and the refusal says so`() async throws {
+  @Test
+  func
+    `(18), CVE-2023-42813, CVE-2023-42814, CVE-2023-42815, CVE-2023-42816 and CVE-2023-33957: a hundred thousand referrers cost fifty look-ups, and the refusal says so`()
+    async throws
+  {
     let digest = scene.pushImage()
     let flood = (0..<100_000).map { number in
       scene.descriptor(Digest(hashing: withUnsafeBytes(of: number) { Array($0) }))
@@ -363,7 +367,7 @@ struct AttackTests {
 
   // MARK: What is signed
 
-  @Test func `policy-controller CVE-2022-35930: an attestation by a stranger proves nothing`() async throws {
+  @Test func `policy-controller CVE-2022-35930, PR 1971: an attestation by a stranger proves nothing`() async throws {
     try scene.attach(to: scene.pushImage(), by: Keys.stranger, predicateType: "https://slsa.dev/provenance/v1")
     #expect(try await scene.verify(tag).image == nil)
   }

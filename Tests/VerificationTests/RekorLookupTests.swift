@@ -34,7 +34,7 @@ struct RekorLookupTests {
 
   func verdict(
     _ answer: Result<HTTPResponse, HTTPClientError>, layers count: Int = 1, requiresLog: Bool = true,
-    attached: Bool = false, by key: PrivateKey = Keys.mine
+    attached: Bool = false, by key: PrivateKey = Keys.mine, trust: TrustedRoot? = nil
   ) async throws -> (verdict: Verdict, requests: [HTTPRequest]) {
     let http = FakeHTTP(answer)
     let registry = FakeRegistry()
@@ -61,7 +61,8 @@ struct RekorLookupTests {
     registry.point("v1", in: scene.repository, to: digest)
     let request = VerificationRequest(
       image: try RequestedImage(parsing: tag),
-      demand: SignatureDemand(keys: [Keys.mine.publicKey], requiresLog: requiresLog), trust: try log.trustedRoot(),
+      demand: SignatureDemand(keys: [Keys.mine.publicKey], requiresLog: requiresLog),
+      trust: try trust ?? log.trustedRoot(),
       credentials: Scope(scope: ""))
     return (await verifier.verify(request, deadline: scene.deadline), http.requests)
   }
@@ -135,5 +136,15 @@ struct RekorLookupTests {
 
   @Test func `however many signatures lack a proof, a log is asked a few times`() async throws {
     #expect(try await verdict(answered("[]"), layers: 12).requests.count == VerifierLimits().logLookups)
+  }
+
+  @Test func `of many logs four are asked, and no more than a megabyte is taken of any`() async throws {
+    let logs = try (0..<6).map { number in
+      try MemoryLog(key: PrivateKey(generating: .p256), url: "https://rekor\(number).example").trustedRoot()
+    }
+    let (verdict, requests) = try await verdict(answered("[]"), trust: TrustedRoot(combining: logs))
+    #expect(verdict.code == .logProofMissing)
+    #expect(requests.map(\.url) == (0..<4).map { "https://rekor\($0).example/api/v1/log/entries/retrieve" })
+    #expect(requests.allSatisfy { $0.maximumResponseBytes == 1 << 20 })
   }
 }

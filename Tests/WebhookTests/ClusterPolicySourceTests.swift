@@ -198,7 +198,7 @@ import Testing
     #expect(failurePolicy == .warn)
   }
 
-  @Test func `a cluster that does not answer makes the policy unavailable, under Block`() async {
+  @Test func `CVE-2025-46342: a cluster that does not answer makes the policy unavailable, under Block`() async {
     let cluster = FakeCluster([namespace(["image-verification": "disabled"])])
     cluster.state.withLock { $0.failure = ClusterError(.unavailable, "connection refused") }
     let source = ClusterPolicySource(cluster: cluster, enabledByDefault: false)
