@@ -115,7 +115,7 @@ actor Kubelet {
         let isReady = await probe("readyz")
         if isReady != wasReady {
           for (balancer, port) in [(balancer, port), (operations, operationsPort)] {
-            if isReady { balancer.endpoints.append(port) } else { balancer.endpoints.removeAll { $0 == port } }
+            if isReady { balancer.add(port) } else { balancer.remove(port) }
           }
           _ = try await cluster.api(
             "PATCH", "\(path)/status", body: status(isReady: isReady), type: "application/strategic-merge-patch+json")
@@ -128,8 +128,8 @@ actor Kubelet {
       // The API server hears a little later that it has left.
       daemon.signal()
       try await Task.sleep(for: .seconds(1))
-      balancer.endpoints.removeAll { $0 == port }
-      operations.endpoints.removeAll { $0 == operationsPort }
+      balancer.remove(port)
+      operations.remove(operationsPort)
     }
     let now = #"{"apiVersion":"v1","kind":"DeleteOptions","gracePeriodSeconds":0}"#
     _ = try? await cluster.api("DELETE", path, body: now)

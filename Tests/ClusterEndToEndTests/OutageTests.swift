@@ -30,7 +30,7 @@ extension ClusterTests {
       let review = Review(environment.signed.tagged, in: "early")
       let refused = try await early.webhook.review(review)
       #expect(!refused.isAllowed && refused.message.contains("POLICY_UNAVAILABLE"), "\(refused)")
-      way.endpoints = [try environment.cluster.port()]
+      way.add(try environment.cluster.port())
       try await eventually("it is ready") { try await early.webhook.operations("readyz").status == 200 }
       #expect(try await early.webhook.review(review).isAllowed)
       // What is logged about the cluster is of the wanted form too.

@@ -113,11 +113,10 @@ extension ClusterTests {
           return true
         }
         try await load.more(6)
-        try await environment.writeRegistration(
-          "renewed", port: fleet.balancer.port, authorities: read(new.authorityFile))
-        // So that what follows needs handshakes.
-        fleet.balancer.endpoints = []
-        fleet.balancer.endpoints = fleet.members.map(\.webhook.port)
+        try await expectGreeting(of: fleet) {
+          try await environment.writeRegistration(
+            "renewed", port: fleet.balancer.port, authorities: read(new.authorityFile))
+        }
         try await load.more(12)
       }
       #expect(result.wrong.isEmpty, "\(result.wrong.count) of \(result.right): \(result.wrong.prefix(5))")
@@ -215,12 +214,12 @@ final class Fleet: Sendable {
       "\(name)-\(number)", in: environment.folder, cluster: environment.clusterOption, certificate: certificate,
       arguments: environment.serveOptions + arguments)
     replicas.with { $0.append(replica) }
-    balancer.endpoints.append(replica.webhook.port)
+    balancer.add(replica.webhook.port)
   }
 
   /// Sends no new connection to one any more, and then has it stop.
   func remove(_ replica: Replica) async throws {
-    balancer.endpoints.removeAll { $0 == replica.webhook.port }
+    balancer.remove(replica.webhook.port)
     replicas.with { $0.removeAll { $0 === replica } }
     try await replica.stop()
   }

@@ -18,7 +18,7 @@ struct TestCluster: Sendable {
     }
     let value: Value
     do {
-      try await command(script, ["up", folder, "--port", "\(freePort(count: 4))"], within: .seconds(150)).checked()
+      try await command(script, ["up", folder, "--port", "\(freePort(count: 4))"], within: .seconds(300)).checked()
       value = try await body(TestCluster(folder: folder))
     } catch {
       await stop()
