@@ -75,7 +75,11 @@ import Testing
     func object(_ volumes: [String]) -> String {
       #"{"spec":{"template":{"spec":{"containers":[{"name":"c","image":"r.example/x:1"}],"volumes":[\#(volumes.joined(separator: ","))]}}}}"#
     }
+    // The quickest of some: of the others the rest of the machine has a part.
     func duration(_ operation: String) async throws -> Duration {
+      try await min(once(operation), once(operation), once(operation))
+    }
+    func once(_ operation: String) async throws -> Duration {
       let text = Self.review(
         #"{"uid":"u",\#(Self.kind),"namespace":"hk","operation":"\#(operation)","object":\#(object(new)),"oldObject":\#(object(old))}"#
       )
