@@ -359,7 +359,7 @@ private struct Webhook {
       "name":"db","namespace":"shop","operation":"\#(old == nil ? "CREATE" : "UPDATE")","userInfo":{},
       "object":\#(object(image)),"oldObject":\#(old.map(object) ?? "null")}}
       """#
-    let response = try await send("POST", path + "?timeout=5s", type: "application/json", body: Array(body.utf8))
+    let response = try await send("POST", path + "?timeout=30s", type: "application/json", body: Array(body.utf8))
     try #require(response.status == 200)
     let answer = try JSONDocument(response.body).root.member("response")
     try #require(answer.member("uid").string() == "u-1")
@@ -379,13 +379,13 @@ private struct Webhook {
       HTTPRequest(
         method: method, url: "https://127.0.0.1:\(service.server.port)\(path)", headers: [("content-type", type)],
         body: method == .get ? [] : body),
-      deadline: .after(.seconds(10)))
+      deadline: .after(.seconds(60)))
   }
 
   func operations(_ path: String) async throws -> HTTPResponse {
     try await client.send(
       HTTPRequest(url: "http://127.0.0.1:\(service.operations.port)\(path)", allowsPlainHTTP: true),
-      deadline: .after(.seconds(10)))
+      deadline: .after(.seconds(60)))
   }
 
   func metrics() async throws -> String { String(decoding: try await operations("/metrics").body, as: UTF8.self) }
