@@ -21,13 +21,13 @@ def main(kubeconfig, namespace, action, name, *rest):
         if action in ("install", "upgrade"):
             values = json.loads(pathlib.Path(rest[0]).read_text(encoding="utf-8"))
             with helm.Chart.load(CHART) as chart:
-                getattr(config, action)(chart, name, values, namespace=namespace, timeout=60)
+                getattr(config, action)(chart, name, values, namespace=namespace, timeout=150)
         elif action == "rollback":
-            config.rollback(name, version=int(rest[0]), timeout=60)
+            config.rollback(name, version=int(rest[0]), timeout=150)
         elif action == "test":
-            config.test(name, timeout=60)
+            config.test(name, timeout=150)
         elif action == "uninstall":
-            config.uninstall(name, timeout=60)
+            config.uninstall(name, timeout=150)
         else:
             sys.exit(__doc__)
 

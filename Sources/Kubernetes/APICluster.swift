@@ -20,12 +20,12 @@ public final class APICluster: Cluster {
     public init() {}
   }
 
-  private typealias Answer = Result<ClusterObject, ClusterError>
+  typealias Answer = Result<ClusterObject, ClusterError>
 
   private let reader: APIReader
   private let options: Options
   /// Each with the end of its time.
-  private let flights: SingleFlight<ObjectID, Answer, Deadline>
+  let flights: SingleFlight<ObjectID, Answer, Deadline>
   private let read = Locked(BoundedCache<ObjectID, ClusterObject>(capacity: 512, maximumCost: maximumCacheBytes))
   let pace: WatchPace
   let namespaceStore: NamespaceStore

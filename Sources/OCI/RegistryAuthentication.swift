@@ -39,7 +39,7 @@ final class RegistryAuthenticator: Sendable {
   let exchanger: RegistryExchanger
   private let cache = Locked(
     BoundedCache<RegistryAuthorization.Key, Kept>(capacity: RegistryAuthenticator.capacity))
-  private let flights = SingleFlight<
+  let flights = SingleFlight<
     RegistryAuthorization.Key, Result<RegistryAuthorization, RegistryError>, Void
   >()
 

@@ -21,7 +21,7 @@ import Testing
     #expect(old >= before.advanced(by: .seconds(3)) && old <= after.advanced(by: .seconds(3)))
   }
 
-  @Test(.timeLimit(.minutes(1)))
+  @Test(.timeLimit(.minutes(5)))
   func `when nobody waits any more the verifications are cancelled`() async throws {
     var review = TestReview()
     review.containers = [("a", "registry.example/a:v1"), ("b", "registry.example/b:v1")]

@@ -49,6 +49,11 @@ struct ClusterEnvironment: Sendable {
               folder: folder, cluster: cluster, registry: registry, signing: signing, key: key, otherKey: otherKey,
               webhook: webhook, signed: signed, signedToo: signedToo, unsigned: unsigned, spareRegistryPort: spare)
             try await environment.register(port: webhook.port, authorities: read(certificate.authorityFile))
+            // Either configuration may reach the API server later than the other.
+            try await eventually("the API server asks for validation too") {
+              try await environment.apply(signed.tagged, in: "registered", options: ["--dry-run=server"]).checked()
+              return try await webhook.metrics().sum("pinseal_decisions_total", "endpoint=\"validate\"") > 0
+            }
             try await $shared.withValue(environment) { try await body() }
           }
         }

@@ -14,6 +14,8 @@ extension ClusterTests {
       try await release.waitForRollout(kubelet, pods: 1)
       try await release.helm("test")
 
+      // What is to fail from here on need not take a minute for it.
+      kubelet.patience.with { $0 = "5s" }
       // An authority that did not sign what is served.
       let other = Data(try read(environment.webhook.certificate.authorityFile).utf8).base64EncodedString()
       try await cluster.kubectl([

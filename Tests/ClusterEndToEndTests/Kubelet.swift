@@ -19,6 +19,8 @@ actor Kubelet {
   private let leaving = Guarded<Set<String>>([])
   /// How the pods ended that ran to their end.
   nonisolated let finished = Guarded<[Outcome]>([])
+  /// For how long they may wait for an answer, instead of what their arguments say.
+  nonisolated let patience = Guarded("60s")
 
   /// Runs `body` while pods of `namespace` are run, whose containers have the port `port`, and the next one for probes.
   static func with(
@@ -70,6 +72,8 @@ actor Kubelet {
       if let answer = try? await environment.cluster.api("GET", "/api/v1/namespaces/\(namespace)/pods"),
         let list = try? JSONDecoder().decode(PodList.self, from: Data(answer.body.utf8))
       {
+        // One that no node had yet is gone at once.
+        leaving.with { $0.formUnion(Set(pods.keys).subtracting(list.items.map(\.metadata.uid))) }
         for pod in list.items {
           // Not by their names: each run of `helm test` has a pod of the same name.
           let id = pod.metadata.uid
@@ -115,7 +119,7 @@ actor Kubelet {
         let isReady = await probe("readyz")
         if isReady != wasReady {
           for (balancer, port) in [(balancer, port), (operations, operationsPort)] {
-            if isReady { balancer.endpoints.append(port) } else { balancer.endpoints.removeAll { $0 == port } }
+            if isReady { balancer.add(port) } else { balancer.remove(port) }
           }
           _ = try await cluster.api(
             "PATCH", "\(path)/status", body: status(isReady: isReady), type: "application/strategic-merge-patch+json")
@@ -128,8 +132,8 @@ actor Kubelet {
       // The API server hears a little later that it has left.
       daemon.signal()
       try await Task.sleep(for: .seconds(1))
-      balancer.endpoints.removeAll { $0 == port }
-      operations.endpoints.removeAll { $0 == operationsPort }
+      balancer.remove(port)
+      operations.remove(operationsPort)
     }
     let now = #"{"apiVersion":"v1","kind":"DeleteOptions","gracePeriodSeconds":0}"#
     _ = try? await cluster.api("DELETE", path, body: now)
@@ -143,8 +147,7 @@ actor Kubelet {
       if argument.hasPrefix("--url=") || argument.hasPrefix("--ops-url=") {
         arguments += try await resolved(argument)
       } else if argument.hasPrefix("--within=") {
-        // A test that is to fail need not take a minute for it.
-        arguments.append("--within=5s")
+        arguments.append("--within=\(patience.with { $0 })")
       } else {
         arguments.append(argument.replacingOccurrences(of: "/run/pinseal/", with: "\(home)/run/pinseal/"))
       }

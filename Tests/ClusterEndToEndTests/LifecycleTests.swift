@@ -27,12 +27,12 @@ extension ClusterTests {
     let cluster = environment.cluster
     try await environment.makeNamespace("leaving")
     try await environment.apply(environment.signed.tagged, in: "leaving").checked()
-    try await cluster.kubectl(["delete", "statefulset", "db", "-n", "leaving", "--timeout=30s"]).checked()
+    try await cluster.kubectl(["delete", "statefulset", "db", "-n", "leaving", "--timeout=120s"]).checked()
     #expect(try await environment.storedImage(in: "leaving") == nil)
     try await environment.apply(environment.signed.tagged, in: "leaving").checked()
     // From here on no image of the namespace verifies; that must not hold it back.
     try await annotate("leaving", "public-key=\(environment.otherKey.publicPEM)", environment)
-    try await cluster.kubectl(["delete", "namespace", "leaving", "--timeout=50s"]).checked()
+    try await cluster.kubectl(["delete", "namespace", "leaving", "--timeout=120s"]).checked()
   }
 
   @Test func `the garbage collector's finalizer update passes, although the image no longer verifies`() async throws {
@@ -46,7 +46,7 @@ extension ClusterTests {
     }
     let before = try await environment.webhook.metrics().reviews
     try await environment.cluster.kubectl([
-      "delete", "statefulset", "db", "-n", "collected", "--cascade=foreground", "--timeout=40s",
+      "delete", "statefulset", "db", "-n", "collected", "--cascade=foreground", "--timeout=120s",
     ]).checked()
     #expect(try await environment.storedImage(in: "collected") == nil)
     #expect(try await environment.webhook.metrics().reviews > before)

@@ -32,7 +32,7 @@ struct Load: Sendable {
   /// Waits for so many more attempts.
   func more(_ attempts: Int) async throws {
     let goal = count + attempts
-    try await eventually("\(attempts) more admissions", within: .seconds(60)) { count >= goal }
+    try await eventually("\(attempts) more admissions") { count >= goal }
   }
 
   /// From now on this is expected; attempts under way may still end the other way.

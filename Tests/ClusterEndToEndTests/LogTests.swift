@@ -50,13 +50,13 @@ extension ClusterTests {
       #expect(try await environment.storedImage(in: "logged") == proven.pinned)
 
       try await annotate("logged", "ignore-tlog=true", environment)
-      try await eventually("the log is waived", within: .seconds(5)) {
+      try await eventually("the log is waived") {
         try await environment.apply(unlogged.tagged, in: "logged").succeeded
       }
       #expect(try await environment.storedImage(in: "logged") == unlogged.pinned)
 
       try await annotate("logged", "ignore-tlog=false", environment)
-      try await eventually("the log is wanted again", within: .seconds(5)) {
+      try await eventually("the log is wanted again") {
         try await environment.apply(unlogged.tagged, in: "logged", options: ["--dry-run=server"]).errors
           .contains("LOG_PROOF_MISSING")
       }

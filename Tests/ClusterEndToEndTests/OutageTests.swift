@@ -30,11 +30,11 @@ extension ClusterTests {
       let review = Review(environment.signed.tagged, in: "early")
       let refused = try await early.webhook.review(review)
       #expect(!refused.isAllowed && refused.message.contains("POLICY_UNAVAILABLE"), "\(refused)")
-      way.endpoints = [try environment.cluster.port()]
+      way.add(try environment.cluster.port())
       try await eventually("it is ready") { try await early.webhook.operations("readyz").status == 200 }
       #expect(try await early.webhook.review(review).isAllowed)
-      // What is logged about the cluster is of the wanted form too.
-      let lines = early.webhook.daemon.log.split(separator: "\n")
+      // What is logged about the cluster is of the wanted form too. The last line may still be written.
+      let lines = early.webhook.daemon.log.split(separator: "\n", omittingEmptySubsequences: false).dropLast()
       #expect(lines.contains { $0.contains("127.0.0.1:\(way.port)") })
       for line in lines {
         #expect((try? JSONSerialization.jsonObject(with: Data(line.utf8))) is [String: Any], "\(line)")
@@ -63,6 +63,8 @@ extension ClusterTests {
     try await environment.makeNamespace("away", Objects.verifying("secret://signing/cosign.pub"))
     let key = Objects.secret("signing", in: "away", key: "cosign.pub", value: environment.key.publicPEM)
     try await cluster.apply(key)
+    // How long they take while the API server is there.
+    var usual: Duration?
     func expectDecisions(_ when: String) async throws {
       let begin = ContinuousClock.now
       let pinned = try await webhook.review(Review(environment.signed.tagged, in: "away"))
@@ -71,12 +73,14 @@ extension ClusterTests {
       #expect(!refused.isAllowed && refused.message.contains("SIGNATURE_NOT_FOUND"), "\(when): \(refused)")
       let readiness = try await webhook.operations("readyz")
       #expect(readiness.status == 200, "\(when): \(readiness.body)")
-      #expect(begin.duration(to: .now) < .seconds(5), "\(when): decisions waited for the API server")
+      let taken = begin.duration(to: .now)
+      if let usual { #expect(taken < .seconds(5) + usual * 10, "\(when): decisions waited for the API server") }
+      usual = usual ?? taken
     }
     try await eventually("the key is read") {
       try await webhook.review(Review(environment.signed.tagged, in: "away")).isAllowed
     }
-    try await Task.sleep(for: .seconds(2))
+    try await eventually("the key is watched") { try cluster.isWatched("secrets", in: "away") }
     try await expectDecisions("before")
     let before = (files: webhook.daemon.openFiles, memory: webhook.daemon.residentKiB)
     let watches = try await cluster.namedWatches()
@@ -105,7 +109,7 @@ extension ClusterTests {
       try await cluster.start("kube-apiserver")
       try await eventually("the API server is back") { await cluster.isReady() }
       // The longest pause between two tries is ten seconds. A watch that is open again has had a sign of it.
-      try await eventually("all watches are open again", within: .seconds(30)) {
+      try await eventually("all watches are open again") {
         let age = try await webhook.metrics().largest("pinseal_watch_age_seconds")
         guard age < Double(begun.duration(to: .now).components.seconds) else { return false }
         return try await cluster.namedWatches() == watches
@@ -113,19 +117,17 @@ extension ClusterTests {
     }
 
     let changed = Objects.secret("signing", in: "away", key: "cosign.pub", value: environment.otherKey.publicPEM)
-    try await cluster.put(changed, "/api/v1/namespaces/away/secrets", "signing")
-    let stored = ContinuousClock.now
-    try await eventually("the other key is in force") {
+    try await expectWithinASecond([{ try await cluster.put(changed, "/api/v1/namespaces/away/secrets", "signing") }]) {
+      _ in
       try await webhook.review(Review(environment.signed.tagged, in: "away")).message.contains("SIGNATURE_KEY_MISMATCH")
     }
-    #expect(stored.duration(to: .now) < .seconds(2))
 
-    try await eventually(
-      "no file stays open: \(before.files) before, \(webhook.daemon.openFiles) now", within: .seconds(40)
-    ) { webhook.daemon.openFiles <= before.files + 2 }
+    try await eventually("no file stays open: \(before.files) before, \(webhook.daemon.openFiles) now") {
+      webhook.daemon.openFiles <= before.files + 2
+    }
     #expect(webhook.daemon.residentKiB < before.memory + (32 << 10), "\(before.memory), \(webhook.daemon.residentKiB)")
-    let left = try await cluster.namedWatches()
-    #expect(left == watches)
+    // One that the API server has ended is opened anew.
+    try await eventually("there are as many watches as before") { try await cluster.namedWatches() == watches }
   }
 }
 

@@ -34,7 +34,7 @@ struct Release {
         "port": port, "namespaceSelector": ["matchLabels": [Registration.servedBy: namespace]],
       ] as [String: Any],
       "ops": ["port": port + 1],
-      "shutdown": ["propagationSeconds": 3],
+      "shutdown": ["propagationSeconds": 6],
       "config": ["log-format": "json", "log-level": "info", "insecure-registry": [environment.registry.address]]
         as [String: Any],
     ]
@@ -47,15 +47,15 @@ struct Release {
     ]
     if action == "install" || action == "upgrade" { arguments.append(file) }
     if let revision { arguments.append("\(revision)") }
-    return try await command(Tool.chartPython.path(), arguments, within: .seconds(90))
+    return try await command(Tool.chartPython.path(), arguments)
   }
 
   /// Waits as `kubectl rollout status` does, and until the endpoints are those of the new pods.
   func waitForRollout(_ kubelet: Kubelet, pods: Int) async throws {
     try await environment.cluster.kubectl(
       [
-        "rollout", "status", "deployment/\(name)", "-n", namespace, "--timeout=60s",
-      ], within: .seconds(90)
+        "rollout", "status", "deployment/\(name)", "-n", namespace, "--timeout=150s",
+      ]
     ).checked()
     try await eventually("\(pods) pods are ready, and no others") { kubelet.readyPods == pods }
   }

@@ -18,7 +18,7 @@ struct TestCluster: Sendable {
     }
     let value: Value
     do {
-      try await command(script, ["up", folder, "--port", "\(freePort(count: 4))"], within: .seconds(150)).checked()
+      try await command(script, ["up", folder, "--port", "\(freePort(count: 4))"], within: .seconds(300)).checked()
       value = try await body(TestCluster(folder: folder))
     } catch {
       await stop()
@@ -86,6 +86,14 @@ struct TestCluster: Sendable {
   func audited(since position: Int = 0) throws -> [AuditEvent] {
     try read("\(folder)/audit.log").utf8.dropFirst(position).split(separator: 0x0a)
       .compactMap { try? JSONDecoder().decode(AuditEvent.self, from: Data($0)) }
+  }
+
+  /// Whether Pinseal has had a watch of such objects in a namespace answered.
+  func isWatched(_ resource: String, in namespace: String) throws -> Bool {
+    try audited().contains {
+      $0.user.username == "pinseal" && $0.verb == "watch" && $0.stage == "ResponseStarted"
+        && $0.objectRef?.resource == resource && $0.objectRef?.namespace == namespace
+    }
   }
 
   /// Where the audit log ends now.

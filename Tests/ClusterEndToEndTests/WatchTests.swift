@@ -4,34 +4,41 @@ import Testing
 
 /// What changes in the cluster is in force without a restart, and without asking for it at each admission.
 extension ClusterTests {
-  /// How long after the API server stored a change answers follow it: the median and the longest of some changes.
+  /// How long after the API server stored a change answers follow it: the median and the longest of some changes; and the
+  /// median of what a single look at an answer takes.
   private func delays(
     _ changes: [() async throws -> Void], until isInForce: (Int) async throws -> Bool
-  ) async throws -> (median: Duration, longest: Duration) {
-    var delays: [Duration] = []
+  ) async throws -> (median: Duration, longest: Duration, look: Duration) {
+    var (delays, looks): ([Duration], [Duration]) = ([], [])
     for (index, change) in changes.enumerated() {
       try await change()
       let stored = ContinuousClock.now
-      while try await !isInForce(index) {
-        guard stored.duration(to: .now) < .seconds(15) else {
-          throw EndToEndFailure("change \(index) is not in force after 15 seconds")
+      var isThere = false
+      while !isThere {
+        let begun = ContinuousClock.now
+        guard stored.duration(to: begun) < .seconds(120) else {
+          throw EndToEndFailure("change \(index) is not in force after two minutes")
         }
-        try await Task.sleep(for: .milliseconds(10))
+        isThere = try await isInForce(index)
+        looks.append(begun.duration(to: .now))
+        if !isThere { try await Task.sleep(for: .milliseconds(10)) }
       }
       delays.append(stored.duration(to: .now))
     }
     delays.sort()
-    return (delays[delays.count / 2], delays[delays.count - 1])
+    looks.sort()
+    return (delays[delays.count / 2], delays[delays.count - 1], looks[looks.count / 2])
   }
 
-  /// A second is promised. One of several may take longer on a machine with other things to do.
-  private func expectWithinASecond(
+  /// A second is promised, of a machine that has the time: where it has other things to do a look takes long as well, and
+  /// shows by how much. One of several changes may take longer.
+  func expectWithinASecond(
     _ changes: [() async throws -> Void], location: SourceLocation = #_sourceLocation,
     until isInForce: (Int) async throws -> Bool
   ) async throws {
     let delays = try await delays(changes, until: isInForce)
-    #expect(delays.median < .seconds(1), "\(delays)", sourceLocation: location)
-    #expect(delays.longest < .seconds(5), "\(delays)", sourceLocation: location)
+    #expect(delays.median < .seconds(1) + delays.look * 10, "\(delays)", sourceLocation: location)
+    #expect(delays.longest < .seconds(5) + delays.look * 50, "\(delays)", sourceLocation: location)
   }
 
   @Test func `a changed annotation is in force within a second`() async throws {
@@ -121,8 +128,10 @@ extension ClusterTests {
         try await environment.webhook.review(Review(environment.signed.tagged, in: namespace)).isAllowed
       }
     }
-    // What the first ones began to watch is being watched by then.
-    try await Task.sleep(for: .seconds(2))
+    try await eventually("what the first ones asked for is watched") {
+      try environment.cluster.isWatched("secrets", in: namespaces[1])
+        && environment.cluster.isWatched("configmaps", in: namespaces[2])
+    }
     let begin = try environment.cluster.auditPosition()
     for _ in 0..<7 {
       for namespace in namespaces {
@@ -130,8 +139,10 @@ extension ClusterTests {
       }
     }
     let asked = try environment.cluster.audited(since: begin).filter {
-      $0.user.username == "pinseal" && ["namespaces", "secrets", "configmaps"].contains($0.objectRef?.resource)
-        && ["get", "list"].contains($0.verb)
+      $0.user.username == "pinseal" && ["get", "list"].contains($0.verb)
+        && ($0.objectRef?.resource == "namespaces"
+          || ["secrets", "configmaps"].contains($0.objectRef?.resource)
+            && namespaces.contains($0.objectRef?.namespace ?? ""))
     }
     #expect(asked.isEmpty, "\(asked.map { "\($0.verb) \($0.requestURI)" })")
   }

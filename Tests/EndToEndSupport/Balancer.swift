@@ -31,10 +31,13 @@ package final class Balancer: Sendable {
   }
 
   /// The ports that new connections go to.
-  package var endpoints: [Int] {
-    get { state.with { $0.endpoints } }
-    set { state.with { $0.endpoints = newValue } }
-  }
+  package var endpoints: [Int] { state.with { $0.endpoints } }
+
+  /// Sends new connections to this port too.
+  package func add(_ endpoint: Int) { state.with { $0.endpoints.append(endpoint) } }
+
+  /// Sends no new connection to this port any more.
+  package func remove(_ endpoint: Int) { state.with { $0.endpoints.removeAll { $0 == endpoint } } }
 
   /// Connections that are open, and how many there have been.
   package var openConnections: Int { state.with { $0.links.count } }

@@ -23,7 +23,7 @@ package struct Outcome: Sendable, CustomStringConvertible {
 /// Runs a program to its end, `environment` added to this process's own, and kills it when time is up.
 package func command(
   _ program: String, _ arguments: [String], environment: [String: String] = [:], input: String = "",
-  within limit: Duration = .seconds(60)
+  within limit: Duration = .seconds(180)
 ) async throws -> Outcome {
   let line = ([program] + arguments).joined(separator: " ")
   return try await withThrowingTaskGroup(of: Outcome?.self) { group in

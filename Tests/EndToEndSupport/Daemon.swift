@@ -36,7 +36,7 @@ package struct Daemon: Sendable {
   /// Sends SIGTERM and waits until it has ended.
   package func stop() async throws {
     signal()
-    try await eventually("\(name) ends after SIGTERM", within: .seconds(40)) { !isRunning }
+    try await eventually("\(name) ends after SIGTERM") { !isRunning }
   }
 }
 
@@ -58,7 +58,7 @@ package func withDaemon<Value: Sendable>(
     let value: Value
     do {
       try write("\(daemon.processIdentifier)\n", to: mark)
-      try await eventually("\(name) is ready; it printed:\n\(daemon.log.suffix(2000))", within: .seconds(30)) {
+      try await eventually("\(name) is ready; it printed:\n\(daemon.log.suffix(2000))") {
         guard daemon.isRunning else { throw EndToEndFailure("\(name) ended at once:\n\(daemon.log.suffix(4000))") }
         return try await ready()
       }
@@ -79,19 +79,28 @@ package func withDaemon<Value: Sendable>(
   return result.closureResult
 }
 
-/// TCP ports on 127.0.0.1 that nobody listens on now: `count` consecutive ones, the first is returned.
+/// TCP ports that nobody listens on now: `count` consecutive ones, the first is returned. None is given twice, since who
+/// was given one may bind it much later.
 package func freePort(count: Int = 1) throws -> Int {
   for _ in 0..<200 {
     // Below the range that the kernel hands out to outgoing connections.
     let first = Int.random(in: 15_000..<32_000)
-    if (first..<first + count).allSatisfy(isFree) { return first }
+    let wanted = first..<first + count
+    let isNew = givenPorts.with { given in
+      guard given.isDisjoint(with: wanted) else { return false }
+      given.formUnion(wanted)
+      return true
+    }
+    if isNew, wanted.allSatisfy(isFree) { return first }
   }
   throw EndToEndFailure("found no \(count) free ports")
 }
+
+private let givenPorts = Guarded<Set<Int>>([])
 
 private func isFree(_ port: Int) -> Bool {
   let socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
   guard socket >= 0 else { return false }
   defer { close(socket) }
-  return withAddress(port) { bind(socket, $0, $1) } == 0
+  return withAddress(port, on: "0.0.0.0") { bind(socket, $0, $1) } == 0
 }

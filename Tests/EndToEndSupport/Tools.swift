@@ -75,12 +75,14 @@ package func write(_ text: String, to path: String) throws {
 package func read(_ path: String) throws -> String { try String(contentsOfFile: path, encoding: .utf8) }
 
 /// Waits until `condition` holds, looking ten times a second; throws saying what was waited for when time is up.
+///
+/// The limit is for what never comes, however slow the machine is: who waits for what comes does not wait longer for it.
 package func eventually(
-  _ what: String, within limit: Duration = .seconds(20), _ condition: () async throws -> Bool
+  _ what: @autoclosure () -> String, within limit: Duration = .seconds(120), _ condition: () async throws -> Bool
 ) async throws {
   let end = ContinuousClock.now.advanced(by: limit)
   while try await !condition() {
-    guard ContinuousClock.now < end else { throw EndToEndFailure("waited \(limit) in vain: \(what)") }
+    guard ContinuousClock.now < end else { throw EndToEndFailure("waited \(limit) in vain: \(what())") }
     try await Task.sleep(for: .milliseconds(100))
   }
 }

@@ -16,7 +16,7 @@ private func get(_ url: String, maximum: Int = 1000) -> HTTPRequest {
 }
 
 private func error(
-  _ client: HTTPClient, _ request: HTTPRequest, deadline: Deadline = .after(.seconds(10))
+  _ client: HTTPClient, _ request: HTTPRequest, deadline: Deadline = .after(.seconds(60))
 ) async -> HTTPClientError? {
   do {
     _ = try await client.send(request, deadline: deadline)
@@ -24,11 +24,11 @@ private func error(
   } catch { return error }
 }
 
-@Suite(.timeLimit(.minutes(1))) struct HTTPClientTests {
+@Suite(.timeLimit(.minutes(5))) struct HTTPClientTests {
   @Test func `an answer comes with status, headers and body`() async throws {
     let server = SocketServer.answering(
       "HTTP/1.1 201 Created\r\nContent-Length: 5\r\nX-One:  a b \r\nx-one: second\r\n\r\nhello")
-    let response = try await plainClient().send(get(server.url + "/a?b=c"), deadline: .after(.seconds(10)))
+    let response = try await plainClient().send(get(server.url + "/a?b=c"), deadline: .after(.seconds(60)))
     #expect(response.status == 201)
     #expect(response.body == Array("hello".utf8))
     #expect(response.header("x-ONE") == "a b")
@@ -40,7 +40,7 @@ private func error(
     let server = SocketServer.answering(ok, requests: requests)
     var request = get(server.url + "/v2/../x?y=%20z")
     request.headers = [("Accept", "application/json"), ("X-Empty", "")]
-    _ = try await plainClient().send(request, deadline: .after(.seconds(10)))
+    _ = try await plainClient().send(request, deadline: .after(.seconds(60)))
     let lines = try #require(requests.withLock { $0.first }).split(separator: "\r\n").map(String.init)
     #expect(lines.first == "GET /v2/../x?y=%20z HTTP/1.1")
     #expect(
@@ -57,7 +57,7 @@ private func error(
     request.method = method
     request.headers = [("Content-Type", "application/json")]
     request.body = Array(#"{"a":1}"#.utf8)
-    _ = try await plainClient().send(request, deadline: .after(.seconds(10)))
+    _ = try await plainClient().send(request, deadline: .after(.seconds(60)))
     let sent = try #require(requests.withLock { $0.first })
     #expect(sent.hasPrefix("\(method.rawValue) / HTTP/1.1\r\n"))
     #expect(sent.hasSuffix("\r\n\r\n{\"a\":1}"))
@@ -70,7 +70,7 @@ private func error(
     let server = SocketServer.answering(ok, requests: requests)
     var request = get(server.url)
     request.method = .put
-    _ = try await plainClient().send(request, deadline: .after(.seconds(10)))
+    _ = try await plainClient().send(request, deadline: .after(.seconds(60)))
     #expect(try #require(requests.withLock { $0.first }).contains("Content-Length: 0\r\n"))
   }
 
@@ -78,7 +78,7 @@ private func error(
     let server = SocketServer.answering("HTTP/1.1 200 OK\r\nContent-Length: 9999999\r\n\r\n")
     var request = get(server.url, maximum: 10)
     request.method = .head
-    let response = try await plainClient().send(request, deadline: .after(.seconds(10)))
+    let response = try await plainClient().send(request, deadline: .after(.seconds(60)))
     #expect(response.body.isEmpty)
     #expect(response.header("content-length") == "9999999")
   }
@@ -91,8 +91,8 @@ private func error(
     first.method = .post
     first.headers = [("Authorization", "Basic c2VjcmV0"), ("Content-Type", "text/plain")]
     first.body = Array("body".utf8)
-    _ = try await client.send(first, deadline: .after(.seconds(10)))
-    _ = try await client.send(get(server.url), deadline: .after(.seconds(10)))
+    _ = try await client.send(first, deadline: .after(.seconds(60)))
+    _ = try await client.send(get(server.url), deadline: .after(.seconds(60)))
     #expect(server.connectionCount == 1)
     let second = try #require(requests.withLock { $0.last })
     #expect(second.hasPrefix("GET / HTTP/1.1\r\n"))
@@ -105,7 +105,7 @@ private func error(
     let url = server.url
     let statuses = try await withThrowingTaskGroup(of: Int.self) { group in
       for _ in 0..<50 {
-        group.addTask { try await client.send(get(url), deadline: .after(.seconds(20))).status }
+        group.addTask { try await client.send(get(url), deadline: .after(.seconds(60))).status }
       }
       return try await group.reduce(into: []) { $0.append($1) }
     }
@@ -117,7 +117,7 @@ private func error(
   func `CVE-2026-49478: a redirect is answered, not followed`(status: Int) async throws {
     let server = SocketServer.answering(
       "HTTP/1.1 \(status) Moved\r\nLocation: http://127.0.0.1:1/secret\r\nContent-Length: 0\r\n\r\n")
-    let response = try await plainClient().send(get(server.url), deadline: .after(.seconds(10)))
+    let response = try await plainClient().send(get(server.url), deadline: .after(.seconds(60)))
     #expect(response.status == status)
     #expect(response.header("location") == "http://127.0.0.1:1/secret")
     #expect(server.connectionCount == 1)
@@ -128,12 +128,12 @@ private func error(
     let server = SocketServer.answering(
       "HTTP/1.1 200 OK\r\nSet-Cookie: a=b; Path=/\r\nContent-Length: 0\r\n\r\n", requests: requests)
     let client = try plainClient()
-    for _ in 0..<2 { _ = try await client.send(get(server.url), deadline: .after(.seconds(10))) }
+    for _ in 0..<2 { _ = try await client.send(get(server.url), deadline: .after(.seconds(60))) }
     #expect(try #require(requests.withLock { $0.last }).lowercased().contains("cookie") == false)
   }
 }
 
-@Suite(.timeLimit(.minutes(1))) struct BoundsTests {
+@Suite(.timeLimit(.minutes(5))) struct BoundsTests {
   @Test(arguments: [
     "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0123456789",
     "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n0123\r\n6\r\n456789\r\n0\r\n\r\n",
@@ -141,7 +141,7 @@ private func error(
   func `a body of exactly the bound is read, of one byte more refused`(response: String) async throws {
     let server = SocketServer.answering(response)
     let client = try plainClient()
-    #expect(try await client.send(get(server.url, maximum: 10), deadline: .after(.seconds(10))).body.count == 10)
+    #expect(try await client.send(get(server.url, maximum: 10), deadline: .after(.seconds(60))).body.count == 10)
     let refused = try #require(await error(client, get(server.url, maximum: 9)))
     #expect(refused.code == .bodyTooLarge)
     #expect(refused.description == "127.0.0.1:\(server.port): the answer's body has more than 9 bytes")
@@ -170,10 +170,10 @@ private func error(
     while refused == nil { refused = await error(client, get(large.url, maximum: 200_000)) }
     #expect(refused?.code == .connectionLost)
     #expect(refused?.description.hasSuffix("together have more than 150000 bytes now") == true)
-    #expect(try await client.send(get(small.url), deadline: .after(.seconds(10))).body.count == 1000)
+    #expect(try await client.send(get(small.url), deadline: .after(.seconds(60))).body.count == 1000)
     held.cancel()
     #expect(await held.value?.code == .cancelled)
-    let body = try await client.send(get(large.url, maximum: 200_000), deadline: .after(.seconds(10))).body
+    let body = try await client.send(get(large.url, maximum: 200_000), deadline: .after(.seconds(60))).body
     #expect(body.count == 100_000)
   }
 
@@ -219,7 +219,7 @@ private func error(
   @Test func `an interim answer is not the answer`() async throws {
     let server = SocketServer.answering(
       "HTTP/1.1 103 Early Hints\r\nX-A: interim\r\n\r\nHTTP/1.1 200 OK\r\nX-A: final\r\nContent-Length: 0\r\n\r\n")
-    let response = try await plainClient().send(get(server.url), deadline: .after(.seconds(10)))
+    let response = try await plainClient().send(get(server.url), deadline: .after(.seconds(60)))
     #expect(response.status == 200)
     #expect(response.headers(named: "x-a") == ["final"])
   }
@@ -255,17 +255,18 @@ private func error(
 
   @Test func `identity is no encoding`() async throws {
     let server = SocketServer.answering("HTTP/1.1 200 OK\r\nContent-Encoding: identity\r\nContent-Length: 2\r\n\r\nhi")
-    #expect(try await plainClient().send(get(server.url), deadline: .after(.seconds(10))).body == Array("hi".utf8))
+    #expect(try await plainClient().send(get(server.url), deadline: .after(.seconds(60))).body == Array("hi".utf8))
   }
 }
 
-@Suite(.timeLimit(.minutes(1))) struct WaitingTests {
+@Suite(.timeLimit(.minutes(5))) struct WaitingTests {
   @Test func `a server that does not answer is waited for until the deadline`() async throws {
     let server = SocketServer { connection in
       while connection.readMore() {}
     }
+    let client = try plainClient()
     let refused = try #require(
-      await error(try plainClient(), get(server.url + "/?token=secret"), deadline: .after(.milliseconds(100))))
+      await late("waiting for the answer") { await error(client, get(server.url + "/?token=secret"), deadline: $0) })
     #expect(refused.code == .timedOut)
     #expect(refused.description == "127.0.0.1:\(server.port): timed out waiting for the answer")
   }
@@ -276,10 +277,11 @@ private func error(
       connection.write("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc")
       while connection.readMore() {}
     }
-    let refused = try #require(
-      await error(try plainClient(), get(server.url), deadline: .after(.milliseconds(200))))
+    let client = try plainClient()
+    let step = "reading the answer's body (3 bytes came)"
+    let refused = try #require(await late(step) { await error(client, get(server.url), deadline: $0) })
     #expect(refused.code == .timedOut)
-    #expect(refused.description.contains("reading the answer's body (3 bytes came)"))
+    #expect(refused.description.contains(step))
   }
 
   @Test func `whoever waits for a connection keeps the own deadline`() async throws {
@@ -291,11 +293,12 @@ private func error(
     }
     let client = try plainClient { $0.maximumConnectionsPerHost = 1 }
     let url = server.url
-    let first = Task { await error(client, get(url), deadline: .after(.seconds(30))) }
+    let first = Task { await error(client, get(url), deadline: .after(.seconds(60))) }
     await asked.wait()
-    let second = try #require(await error(client, get(url), deadline: .after(.milliseconds(100))))
+    let step = "waiting for a free connection"
+    let second = try #require(await late(step) { await error(client, get(url), deadline: $0) })
     #expect(second.code == .timedOut)
-    #expect(second.description.contains("waiting for a free connection"))
+    #expect(second.description.contains(step))
     first.cancel()
     #expect(await first.value?.code == .cancelled)
   }
@@ -387,12 +390,12 @@ private func error(
   }
 }
 
-@Suite(.timeLimit(.minutes(1))) struct ProxyTests {
+@Suite(.timeLimit(.minutes(5))) struct ProxyTests {
   @Test func `plain HTTP goes to the proxy with the whole address`() async throws {
     let requests = Locked<[String]>([])
     let proxy = SocketServer.answering(ok, requests: requests)
     let client = try plainClient { $0.proxies = ProxySettings(http: proxy.url) }
-    let response = try await client.send(get("http://registry.test/v2/"), deadline: .after(.seconds(10)))
+    let response = try await client.send(get("http://registry.test/v2/"), deadline: .after(.seconds(60)))
     #expect(response.status == 200)
     #expect(try #require(requests.withLock { $0.first }).hasPrefix("GET http://registry.test/v2/ HTTP/1.1\r\n"))
   }
@@ -416,7 +419,7 @@ private func error(
     let server = SocketServer.answering(ok)
     let proxy = SocketServer.answering(ok)
     let client = try plainClient { $0.proxies = ProxySettings(http: proxy.url, exceptions: "other,127.0.0.0/8") }
-    _ = try await client.send(get(server.url), deadline: .after(.seconds(10)))
+    _ = try await client.send(get(server.url), deadline: .after(.seconds(60)))
     #expect(proxy.connectionCount == 0)
     #expect(server.connectionCount == 1)
   }

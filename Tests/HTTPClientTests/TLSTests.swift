@@ -47,7 +47,7 @@ private final class TLSServer: Sendable {
   func drain() async { await server.drain() }
 }
 
-@Suite(.timeLimit(.minutes(1))) struct TLSTests {
+@Suite(.timeLimit(.minutes(5))) struct TLSTests {
   private let authority: IssuedCertificate
   private let stranger: IssuedCertificate
 
@@ -68,7 +68,7 @@ private final class TLSServer: Sendable {
     configuration.usesProxyEnvironment = false
     change(&configuration)
     return try await HTTPClient(configuration).send(
-      HTTPRequest(url: "https://127.0.0.1:\(port)/"), deadline: .after(.seconds(20)))
+      HTTPRequest(url: "https://127.0.0.1:\(port)/"), deadline: .after(.seconds(60)))
   }
 
   private func failure(to port: Int, _ change: (inout HTTPClient.Configuration) -> Void) async -> HTTPClientError? {
@@ -148,7 +148,7 @@ private final class TLSServer: Sendable {
       let request = HTTPRequest(
         method: method, url: "https://127.0.0.1:\(server.port)/", body: method == .get ? [] : Array("body".utf8))
       answers.append(
-        String(decoding: try await client.send(request, deadline: .after(.seconds(20))).body, as: UTF8.self))
+        String(decoding: try await client.send(request, deadline: .after(.seconds(60))).body, as: UTF8.self))
     }
     return answers
   }

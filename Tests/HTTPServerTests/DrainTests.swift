@@ -3,7 +3,7 @@ import Testing
 
 @testable import HTTPServer
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct DrainTests {
   private static func isRefused(_ port: Int) -> Bool { (try? PlainClient(port: port)) == nil }
 

@@ -3,7 +3,7 @@ import Logging
 import Primitives
 import Testing
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct HTTP1LiveTests {
   @Test func `a connection carries one request after the other`() async throws {
     try await TestServer.run { test in
@@ -255,9 +255,15 @@ struct HTTP1LiveTests {
       try await blocking {
         let silent = try PlainClient(port: port)
         try #expect(silent.readToEnd() == "")
-        let client = try PlainClient(port: port)
-        try #expect(client.ask("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n").status == 200)
-        try #expect(client.readToEnd() == "")
+        // One that asks before it is closed, which on a busy machine the first may not manage.
+        for _ in 0..<100 {
+          let client = try PlainClient(port: port)
+          guard let answer = try? client.ask("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n") else { continue }
+          #expect(answer.status == 200)
+          try #expect(client.readToEnd() == "")
+          return
+        }
+        Issue.record("every connection was closed before it could ask")
       }
     }
   }

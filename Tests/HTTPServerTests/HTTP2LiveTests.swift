@@ -3,7 +3,7 @@ import Testing
 
 @testable import HTTPServer
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct HTTP2LiveTests {
   private static let get = HTTP2Client.request("GET", "/hello")
   private static let wholeRequest = HTTP2Client.endStream | HTTP2Client.endHeaders

@@ -51,11 +51,11 @@ private struct OpenConnection: Sendable {
   }
 }
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct ReloadTests {
   private func isServed(_ identity: TestIdentity, _ port: Int) async throws -> Bool {
     let result = try await Tool.curl().run([
-      "-sS", "--max-time", "10", "--noproxy", "*", "--cacert", identity.authorityFile,
+      "-sS", "--max-time", "60", "--noproxy", "*", "--cacert", identity.authorityFile,
       "https://127.0.0.1:\(port)/hello",
     ])
     return result.output == "hello\n"

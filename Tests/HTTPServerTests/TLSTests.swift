@@ -5,7 +5,7 @@ import Logging
 import Primitives
 import Testing
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct TLSTests {
   let identity: TestIdentity
 
@@ -13,7 +13,7 @@ struct TLSTests {
 
   private func curl(_ test: TestServer, _ path: String, _ arguments: [String] = []) async throws -> Tool.Result {
     try await Tool.curl().run(
-      ["-sS", "--max-time", "10", "--noproxy", "*", "--cacert", identity.authorityFile] + arguments
+      ["-sS", "--max-time", "60", "--noproxy", "*", "--cacert", identity.authorityFile] + arguments
         + ["https://localhost:\(test.port)\(path)", "--resolve", "localhost:\(test.port):127.0.0.1"])
   }
 
@@ -115,7 +115,8 @@ struct TLSTests {
         ["s_client", "-connect", "127.0.0.1:\(test.port)", "-CAfile", identity.authorityFile, "-verify_return_error"]
           + arguments)
       #expect((result.status == 0) == works, "\(result.output) \(result.errors)")
-      if works { #expect(test.server.statistics.handshakes == 1) }
+      // The client is done with it before the server is.
+      if works { try await eventually("the handshake is counted") { test.server.statistics.handshakes == 1 } }
       if arguments.first == "-alpn", works { #expect(result.output.contains("ALPN protocol: \(arguments[1])")) }
       #expect(!result.output.contains("Compression: zlib"))
     }

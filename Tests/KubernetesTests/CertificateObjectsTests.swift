@@ -16,7 +16,7 @@ import Testing
 
   private func place() throws -> SecretPlace { try SecretPlace(parsing: "pinseal/pinseal-tls") }
   private func id() throws -> WebhookRegistrationID { try WebhookRegistrationID(parsing: "mutating/pinseal-mutate") }
-  private var soon: Deadline { .after(.seconds(5)) }
+  private var soon: Deadline { .after(.seconds(60)) }
 
   private static func configuration(_ metadata: String = "", webhooks: String = "[]") -> String {
     """

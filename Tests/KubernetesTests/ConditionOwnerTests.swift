@@ -5,7 +5,7 @@ import Testing
 
 @testable import Kubernetes
 
-@Suite(.timeLimit(.minutes(1))) struct ConditionOwnerTests {
+@Suite(.timeLimit(.minutes(5))) struct ConditionOwnerTests {
   private static let discovery = "GET /apis/openbao.org/v1alpha1"
   private static let place = "/apis/openbao.org/v1alpha1/namespaces/shop/openbaoclusters/bao/status"
   private static let resources = """

@@ -6,7 +6,7 @@ import Testing
 
 @testable import Kubernetes
 
-@Suite(.timeLimit(.minutes(1))) struct EventFailureTests {
+@Suite(.timeLimit(.minutes(5))) struct EventFailureTests {
   private func text(_ value: JSONValue?) -> String? { try? value?.string() }
 
   // MARK: Failures

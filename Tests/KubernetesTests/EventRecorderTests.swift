@@ -6,7 +6,7 @@ import Testing
 
 @testable import Kubernetes
 
-@Suite(.timeLimit(.minutes(1))) struct EventRecorderTests {
+@Suite(.timeLimit(.minutes(5))) struct EventRecorderTests {
   private func text(_ value: JSONValue?) -> String? { try? value?.string() }
 
   @Test func `an Event is created as events.k8s.io has it`() async throws {

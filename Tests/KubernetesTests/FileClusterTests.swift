@@ -5,7 +5,7 @@ import Testing
 @testable import Kubernetes
 
 @Suite struct FileClusterTests {
-  static let soon = Deadline.after(.seconds(10))
+  static var soon: Deadline { .after(.seconds(60)) }
 
   static let objects = """
     apiVersion: v1

@@ -5,7 +5,7 @@ import Testing
 @testable import Kubernetes
 
 /// One watch against servers that do as a script says.
-@Suite(.timeLimit(.minutes(1))) struct ObjectWatchTests {
+@Suite(.timeLimit(.minutes(5))) struct ObjectWatchTests {
   typealias Step = ScriptedAPI.Step
   typealias Piece = ScriptedAPI.Piece
 

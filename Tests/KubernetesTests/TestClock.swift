@@ -70,7 +70,7 @@ final class TestClock: Sendable {
 
 /// Waits until something is so; false if it never is.
 func eventually(_ condition: @Sendable () async -> Bool) async -> Bool {
-  let limit = Deadline.after(.seconds(20))
+  let limit = Deadline.after(.seconds(60))
   while !limit.hasPassed {
     if await condition() { return true }
     try? await Task.sleep(for: .milliseconds(2))

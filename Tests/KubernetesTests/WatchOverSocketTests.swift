@@ -88,7 +88,7 @@ private final class ChunkedServer: Sendable {
 }
 
 /// Through Pinseal's own HTTP client, in real time.
-@Suite(.timeLimit(.minutes(1))) struct WatchOverSocketTests {
+@Suite(.timeLimit(.minutes(5))) struct WatchOverSocketTests {
   @Test func `a watch over a real connection sees changes at once, and outlives the connection`() async throws {
     let server = ChunkedServer()
     let connection = Connection(

@@ -5,10 +5,10 @@ import Testing
 @testable import Kubernetes
 
 /// A cluster that is watched, against an API server in memory, with a clock that stands.
-@Suite(.timeLimit(.minutes(1))) struct WatchedClusterTests {
+@Suite(.timeLimit(.minutes(5))) struct WatchedClusterTests {
   let api = LiveAPI()
   let clock = TestClock(isAutomatic: false)
-  static var soon: Deadline { .after(.seconds(20)) }
+  static var soon: Deadline { .after(.seconds(60)) }
 
   /// Runs `body` beside the cluster's `run`, and afterwards expects nothing to be left.
   func watching(

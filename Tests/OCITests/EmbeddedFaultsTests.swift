@@ -95,17 +95,17 @@ import Testing
   private var transport: InProcessTransport { InProcessTransport(["r.example": registry]) }
 
   @Test func `the in-process transport answers as the real client would`() async throws {
-    let get = try await transport.send(HTTPRequest(url: "https://r.example\(path)?x=1"), deadline: .after(.seconds(5)))
+    let get = try await transport.send(HTTPRequest(url: "https://r.example\(path)?x=1"), deadline: .after(.seconds(60)))
     #expect(get.status == 200 && Digest(hashing: get.body) == digest)
     #expect(registry.requests.last?.query == "x=1")
     let head = try await transport.send(
-      HTTPRequest(method: .head, url: "https://r.example\(path)"), deadline: .after(.seconds(5)))
+      HTTPRequest(method: .head, url: "https://r.example\(path)"), deadline: .after(.seconds(60)))
     #expect(head.body.isEmpty && head.header("Content-Length") == String(get.body.count))
     let plain = HTTPRequest(url: "http://r.example\(path)", allowsPlainHTTP: true)
-    #expect(try await transport.send(plain, deadline: .after(.seconds(5))).status == 200)
+    #expect(try await transport.send(plain, deadline: .after(.seconds(60))).status == 200)
   }
 
-  private func failure(_ request: HTTPRequest, within time: Duration = .seconds(5)) async -> HTTPClientError.Code? {
+  private func failure(_ request: HTTPRequest, within time: Duration = .seconds(60)) async -> HTTPClientError.Code? {
     do {
       _ = try await transport.send(request, deadline: .after(time))
       return nil

@@ -1,7 +1,7 @@
 import Primitives
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct SingleFlightTests {
+@Suite(.timeLimit(.minutes(5))) struct SingleFlightTests {
   /// Deadlines pass when a test says so.
   private final class Clock: Sendable {
     private struct State {

@@ -27,7 +27,7 @@ extension RegistryTests {
     #expect(answer.isAllowed, "\(answer)")
     #expect(answer.warnings.contains { $0.contains("SIGNATURE_NOT_FOUND") }, "\(answer)")
     #expect(answer.patch == ["/spec/template/spec/containers/1/image": signed.pinned], "\(answer)")
-    #expect(environment.webhook.daemon.log.contains("SIGNATURE_NOT_FOUND"))
+    try await eventually("it is logged") { environment.webhook.daemon.log.contains("SIGNATURE_NOT_FOUND") }
   }
 
   @Test(arguments: [Signer.cosign2, .skopeo])

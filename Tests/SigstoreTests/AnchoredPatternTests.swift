@@ -1,3 +1,4 @@
+import Glibc
 import Primitives
 import Sigstore
 import Testing
@@ -148,18 +149,25 @@ import Testing
   }
 
   @Test(
-    .timeLimit(.minutes(1)),
+    .timeLimit(.minutes(5)),
     arguments: [
       "(a+)+$", "(a*)*b", "(a|aa)+$", "(a|a?)+b", "(.*a){20}", "(x+x+)+y", "(.*)(.*)(.*)(.*)(.*)[^a!]",
       "(a?){250}a{250}b", "((((a*)*)*)*)*b", "(a{0,20}){0,20}b",
     ])
   func `no pattern makes matching slow`(_ source: String) throws {
     let pattern = try AnchoredPattern(source)
-    let clock = ContinuousClock()
     let text = String(repeating: "a", count: 4095) + "!"
-    let time = clock.measure { #expect(!pattern.matches(text)) }
-    // Generous, for builds without optimisation on busy machines; backtracking would need longer than the universe.
-    #expect(time < .seconds(30))
+    let begin = Self.processorTime
+    #expect(!pattern.matches(text))
+    // Generous, for builds without optimisation; backtracking would need longer than the universe.
+    #expect(Self.processorTime - begin < .seconds(30))
+  }
+
+  /// What this thread has taken, whatever else the machine does.
+  private static var processorTime: Duration {
+    var time = timespec()
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+    return .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec)
   }
 
   @Test func `patterns are equal by their bytes`() throws {

@@ -6,7 +6,7 @@ import Testing
 
 @testable import Telemetry
 
-@Suite(.timeLimit(.minutes(1))) struct LogWriterTests {
+@Suite(.timeLimit(.minutes(5))) struct LogWriterTests {
   /// What was written, and whether the one who writes is held up.
   private final class Sink: Sendable {
     let lines = Locked<[String]>([])

@@ -24,7 +24,7 @@ func expectRefusal(
 }
 
 func refresh(_ client: inout TUFClient, at time: UnixTime = now) async throws -> [UInt8] {
-  try await client.refresh(at: time, deadline: .after(.seconds(10)))
+  try await client.refresh(at: time, deadline: .after(.seconds(60)))
 }
 
 let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }

@@ -7,7 +7,7 @@ import Testing
 @testable import Verification
 
 /// What was done to other verifiers, and what might be done to this one: each by the name that it is known under.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct AttackTests {
   let scene = Scene()
   let tag = "ghcr.io/team/app:v1"

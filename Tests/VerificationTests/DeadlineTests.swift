@@ -6,7 +6,7 @@ import Testing
 @testable import Verification
 
 /// When time runs out the answer says at which step.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct DeadlineTests {
   let scene = Scene()
 

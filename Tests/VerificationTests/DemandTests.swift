@@ -8,7 +8,7 @@ import Testing
 
 /// What a request may demand, varied one thing at a time: nothing that was found or refused for one demand may answer
 /// another (cosign.md 6.3, openbao-operator; 6.4 (15)).
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct DemandTests {
   let scene = Scene()
   let tag = "ghcr.io/team/app:v1"

@@ -9,7 +9,7 @@ import Testing
 
 /// What a request may demand of identities, varied one thing at a time: facts about certificates rest on the trust root and
 /// its logs, and answer nobody who trusts others or asks for somebody else (cosign.md 6.4 (15)).
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct IdentityDemandTests {
   let scene = Scene()
   let sigstore: ForgedSigstore

@@ -6,7 +6,7 @@ import Testing
 
 @testable import Verification
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct RefusalTests {
   let scene = Scene()
   let tag = "ghcr.io/team/app:v1"

@@ -9,7 +9,7 @@ import Testing
 @testable import Verification
 
 /// The verifier, the real registry client and the embedded registry together, without sockets.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct RegistryTests {
   static let host = "registry.example"
 

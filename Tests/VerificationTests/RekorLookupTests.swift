@@ -8,7 +8,7 @@ import Testing
 @testable import Verification
 
 /// A log that is asked over HTTP for proofs that are not attached.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct RekorLookupTests {
   /// Answers as told, and keeps what it was asked.
   final class FakeHTTP: HTTPExchanging {

@@ -7,7 +7,7 @@ import Testing
 
 /// What is asked, and what waits for what. A gate that opens only once several have come to it proves that those questions
 /// were asked side by side.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct RoundTripTests {
   let scene = Scene()
 

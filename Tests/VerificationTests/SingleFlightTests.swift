@@ -5,7 +5,7 @@ import Testing
 
 @testable import Verification
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct SingleFlightTests {
   let scene = Scene()
   let tag = "ghcr.io/team/app:v1"

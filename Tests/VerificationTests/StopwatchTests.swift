@@ -7,7 +7,7 @@ import Testing
 @testable import Verification
 
 /// What the steps of one verification took, for the log.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(5)))
 struct StopwatchTests {
   let scene = Scene()
 

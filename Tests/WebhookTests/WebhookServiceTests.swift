@@ -26,7 +26,8 @@ import Verification
 
   private func withWebhook(
     annotations: [String: String] = [:], configMaps: [ConfigMap] = [], trust: any TrustSource = StaticTrust(.nothing),
-    shutdownDelay: Duration = .zero, _ body: (Webhook) async throws -> Void
+    shutdownDelay: Duration = .zero, limits: (inout ServerLimits) -> Void = { _ in },
+    _ body: (Webhook) async throws -> Void
   ) async throws {
     let folder = try TemporaryFolder(name: "pinseal-webhook-tests")
     defer { folder.remove() }
@@ -39,6 +40,7 @@ import Verification
     configuration.verifierLimits.negativeLifetime = .zero
     configuration.trust = trust
     configuration.shutdownDelay = shutdownDelay
+    limits(&configuration.serverLimits)
     var all = ["image-verification": "enabled", "ignore-tlog": "true", "public-key": key.publicKey.pem]
     all.merge(annotations) { $1 }
     let cluster = FakeCluster(
@@ -81,16 +83,17 @@ import Verification
     }
   }
 
-  @Test func `who does not read its metrics does not hold up the end`() async throws {
-    try await withWebhook { webhook in
+  @Test(.timeLimit(.minutes(5)))
+  func `who does not read its metrics does not hold up the end`() async throws {
+    // Whatever else would end it takes hours.
+    let long = Duration.seconds(7200)
+    try await withWebhook(limits: { ($0.drainTimeout, $0.writeTimeout) = (long, long) }) { webhook in
       let idler = try Idler(
         port: webhook.service.operations.boundAddress.split(separator: ":").last.flatMap { UInt16($0) } ?? 0)
       // More answers than the kernel keeps for a peer that reads none.
       idler.send(String(repeating: "GET /metrics HTTP/1.1\r\nhost: pinseal\r\n\r\n", count: 4000))
       try await Task.sleep(for: .milliseconds(200))
-      let start = ContinuousClock.now
       await webhook.service.drain()
-      #expect(ContinuousClock.now - start < .seconds(15))
       withExtendedLifetime(idler) {}
     }
   }
@@ -359,7 +362,7 @@ private struct Webhook {
       "name":"db","namespace":"shop","operation":"\#(old == nil ? "CREATE" : "UPDATE")","userInfo":{},
       "object":\#(object(image)),"oldObject":\#(old.map(object) ?? "null")}}
       """#
-    let response = try await send("POST", path + "?timeout=5s", type: "application/json", body: Array(body.utf8))
+    let response = try await send("POST", path + "?timeout=30s", type: "application/json", body: Array(body.utf8))
     try #require(response.status == 200)
     let answer = try JSONDocument(response.body).root.member("response")
     try #require(answer.member("uid").string() == "u-1")
@@ -379,13 +382,13 @@ private struct Webhook {
       HTTPRequest(
         method: method, url: "https://127.0.0.1:\(service.server.port)\(path)", headers: [("content-type", type)],
         body: method == .get ? [] : body),
-      deadline: .after(.seconds(10)))
+      deadline: .after(.seconds(60)))
   }
 
   func operations(_ path: String) async throws -> HTTPResponse {
     try await client.send(
       HTTPRequest(url: "http://127.0.0.1:\(service.operations.port)\(path)", allowsPlainHTTP: true),
-      deadline: .after(.seconds(10)))
+      deadline: .after(.seconds(60)))
   }
 
   func metrics() async throws -> String { String(decoding: try await operations("/metrics").body, as: UTF8.self) }

@@ -25,7 +25,7 @@ def expect(truth, complaint):
 
 
 def run(*command, **options):
-    return subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=60, **options)
+    return subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=300, **options)
 
 
 class Image:
@@ -177,10 +177,12 @@ class Container:
         run("runc", "--root", self.state, "kill", self.name, name)
 
 
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+def free_ports():
+    """Two that are free and not the same."""
+    with socket.socket() as one, socket.socket() as other:
+        for listener in [one, other]:
+            listener.bind(("127.0.0.1", 0))
+        return one.getsockname()[1], other.getsockname()[1]
 
 
 def check_at_work(root, work):
@@ -193,13 +195,13 @@ def check_at_work(root, work):
     (files / "cluster.yaml").write_text("{apiVersion: v1, kind: Namespace, metadata: {name: shop}}\n")
     key = run("openssl", "x509", "-in", files / "tls/tls.crt", "-noout", "-pubkey").stdout
     (files / "key.pem").write_text(key)
-    webhook, ops = free_port(), free_port()
+    webhook, ops = free_ports()
     server = Container(root, work, "serve", [
         "serve", f"--listen=127.0.0.1:{webhook}", f"--ops-listen=127.0.0.1:{ops}", "--cluster=file:/run/pinseal/cluster.yaml",
         "--tls-cert=/run/pinseal/tls/tls.crt", "--tls-key=/run/pinseal/tls/tls.key"])
     try:
         open_url = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
-        for attempt in range(100):
+        for attempt in range(600):
             try:
                 for path in ["livez", "readyz"]:
                     with open_url(f"http://127.0.0.1:{ops}/{path}", timeout=5) as answer:
@@ -207,7 +209,7 @@ def check_at_work(root, work):
                 break
             except OSError as error:
                 gone = server.process.poll() is not None
-                expect(not gone and attempt < 99, f"it does not get ready: {error}\n{server.text()}")
+                expect(not gone and attempt < 599, f"it does not get ready: {error}\n{server.text()}")
                 time.sleep(0.1)
         fields = server.status()
         expect(fields["Name"] == "pinseal" and fields["Uid"].split() == [str(USER)] * 4, f"it runs as {fields}")
@@ -225,16 +227,16 @@ def check_at_work(root, work):
             f"https://localhost:{webhook}/mutate", json.dumps(review).encode(), {"Content-Type": "application/json"})
         trust = ssl.create_default_context(cafile=files / "tls/ca.crt")
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trust))
-        with opener.open(asked, timeout=10) as answer:
+        with opener.open(asked, timeout=60) as answer:
             response = json.load(answer)["response"]
         expect(response == {"uid": "one", "allowed": True}, f"/mutate answers {response}")
         # Its own server is no registry that any of the image's authorities vouches for; to say so, it must have read them.
         client = Container(root, work, "verify", [
             "verify", f"localhost:{webhook}/shop/db:v1", "--key", "/run/pinseal/key.pem"])
-        expect(client.process.wait(60) == 2 and "unable to get local issuer certificate" in client.text(),
+        expect(client.process.wait(120) == 2 and "unable to get local issuer certificate" in client.text(),
                f"it judged a registry of no known authority like this:\n{client.text()}")
         server.signal("TERM")
-        expect(server.process.wait(30) == 0, f"it did not stop well:\n{server.text()}")
+        expect(server.process.wait(60) == 0, f"it did not stop well:\n{server.text()}")
     finally:
         if server.process.poll() is None:
             server.signal("KILL")

@@ -44,10 +44,18 @@ install_packages() {
     die "please install what these Debian packages hold, by your system's own means: ${missing[*]}"
   say "Installing ${missing[*]}"
   export DEBIAN_FRONTEND=noninteractive
-  # One unreachable third-party source must not keep Debian's own packages away: the installation is what decides.
-  patiently as_root apt-get -qq -o Acquire::Retries=3 update </dev/null || true
-  patiently as_root apt-get -qq -y -o Acquire::Retries=3 -o Dpkg::Use-Pty=0 install --no-install-recommends "${missing[@]}" </dev/null ||
+  local apt=(apt-get -qq -o Acquire::Retries=3 -o DPkg::Lock::Timeout=300)
+  # One unreachable third-party source must not keep Debian's own packages away: the installation is what decides. Without
+  # the mode a list that did not come would be no failure, and not asked for again.
+  patiently as_root "${apt[@]}" -o APT::Update::Error-Mode=any update </dev/null || true
+  patiently as_root "${apt[@]}" -y -o Dpkg::Use-Pty=0 install --no-install-recommends "${missing[@]}" </dev/null ||
     die "apt-get could not install ${missing[*]}"
+}
+
+# Fetches the packages that are compiled in, into this folder for builds; what is there is not fetched again.
+fetch_packages() {
+  patiently swift package --scratch-path "$1" resolve </dev/null >&2 ||
+    die "swift package could not fetch what Package.resolved lists"
 }
 
 # Whether this is Debian 12, whose libraries the image holds: what is compiled elsewhere may want newer ones.

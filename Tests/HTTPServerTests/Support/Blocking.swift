@@ -14,11 +14,11 @@ struct TestFailure: Error, CustomStringConvertible {
   init(_ description: String) { self.description = description }
 }
 
-/// Waits until `condition` holds; fails after ten seconds.
+/// Waits until `condition` holds; fails after a minute.
 func eventually(
   _ what: String, sourceLocation: SourceLocation = #_sourceLocation, _ condition: @Sendable () -> Bool
 ) async throws {
-  let deadline = Deadline.after(.seconds(10))
+  let deadline = Deadline.after(.seconds(60))
   while !condition() {
     if deadline.hasPassed {
       Issue.record("never happened: \(what)", sourceLocation: sourceLocation)

@@ -1,6 +1,6 @@
 import Glibc
 
-/// A blocking connection to the loopback address. Every wait ends after ten seconds.
+/// A blocking connection to the loopback address. Every wait ends after a minute.
 final class PlainClient: @unchecked Sendable {
   // Used by one test, one step after the other.
   private let descriptor: Int32
@@ -8,7 +8,7 @@ final class PlainClient: @unchecked Sendable {
 
   init(port: Int) throws {
     descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-    var wait = timeval(tv_sec: 10, tv_usec: 0)
+    var wait = timeval(tv_sec: 60, tv_usec: 0)
     setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &wait, socklen_t(MemoryLayout<timeval>.size))
     setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &wait, socklen_t(MemoryLayout<timeval>.size))
     var address = sockaddr_in()
