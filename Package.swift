@@ -126,8 +126,8 @@ let package = Package(
     tests(
       "WebhookTests",
       [
-        "Webhook", "EmbeddedRegistry", "Admission", "Policy", "Verification", "OCI", "Sigstore", "Kubernetes",
-        "HTTPServer", "HTTPClient", "Crypto", "JSON", "Telemetry", "Primitives", log,
+        "Webhook", "EmbeddedRegistry", "Admission", "Policy", "Verification", "OCI", "TrustRoot", "Sigstore",
+        "Kubernetes", "HTTPServer", "HTTPClient", "Crypto", "JSON", "Telemetry", "Primitives", log,
       ]),
 
     tests(
