@@ -102,6 +102,11 @@ extension ClusterTests {
         try await expectWithinASecond(passwords.map { password in { try await store(password) } }) { index in
           try await isAllowed() == (passwords[index] == "right")
         }
+        try await store("right")
+        try await eventually("the Secret is as it was") { try await isAllowed() }
+        try await expectNothingAsked(environment) { () async throws in
+          for _ in 0..<5 { #expect(try await isAllowed()) }
+        }
       }
     }
   }
@@ -123,12 +128,20 @@ extension ClusterTests {
     }
     // What the first ones began to watch is being watched by then.
     try await Task.sleep(for: .seconds(2))
-    let begin = try environment.cluster.auditPosition()
-    for _ in 0..<7 {
-      for namespace in namespaces {
-        #expect(try await environment.webhook.review(Review(environment.signed.tagged, in: namespace)).isAllowed)
+    try await expectNothingAsked(environment) { () async throws in
+      for _ in 0..<7 {
+        for namespace in namespaces {
+          #expect(try await environment.webhook.review(Review(environment.signed.tagged, in: namespace)).isAllowed)
+        }
       }
     }
+  }
+
+  /// Expects that `body` makes Pinseal read nothing from the API server.
+  private func expectNothingAsked(_ environment: ClusterEnvironment, during body: () async throws -> Void) async throws
+  {
+    let begin = try environment.cluster.auditPosition()
+    try await body()
     let asked = try environment.cluster.audited(since: begin).filter {
       $0.user.username == "pinseal" && ["namespaces", "secrets", "configmaps"].contains($0.objectRef?.resource)
         && ["get", "list"].contains($0.verb)
