@@ -34,7 +34,8 @@ def main():
     cases = {"defaults": {}} | {
         file.name.removesuffix("-values.yaml"): helm.values_from_yaml(file.read_text()) for file in files}
     options = options_of_program()
-    known = set(re.findall(r'"(pinseal_\w+)"', program_text("Webhook/WebhookMetrics.swift")))
+    known = set(re.findall(
+        r'"(pinseal_\w+)"', program_text("Webhook/WebhookMetrics.swift", "Telemetry/PrometheusRegistry.swift")))
     known |= set(re.findall(r'"([A-Z_]+)"', program_text("Primitives/RefusalCode.swift")))
     with helm.Chart.load(CHART) as chart:
         for case, values in cases.items():

@@ -13,6 +13,9 @@ public final class APICluster: Cluster {
     public var allowsInsecureSkipTLSVerify = false
     /// How long a namespace, Secret or ConfigMap that was read is taken for known.
     public var lifetime: Duration = .seconds(1)
+    /// How long it is taken for known that RBAC does not allow to read a Secret or ConfigMap: names in Pod templates are
+    /// anybody's, and no admission need ask for each of them anew.
+    public var refusalLifetime: Duration = .seconds(5)
     /// The most time that one object takes, retries included.
     public var requestTimeout: Duration = .seconds(5)
 
@@ -27,6 +30,7 @@ public final class APICluster: Cluster {
   /// Each with the end of its time.
   let flights: SingleFlight<ObjectID, Answer, Deadline>
   private let read = Locked(BoundedCache<ObjectID, ClusterObject>(capacity: 512, maximumCost: maximumCacheBytes))
+  private let refused = Locked(BoundedCache<ObjectID, ClusterError>(capacity: 512))
   let pace: WatchPace
   let namespaceStore: NamespaceStore
   let namespaceWatch: ObjectWatch<Namespace>
@@ -158,12 +162,16 @@ public final class APICluster: Cluster {
     let outcome = await flights.value(of: id, deadline: deadline) { ends in
       // Somebody else may have read it since it was found unknown.
       if let known = self.cached(id) { return Answer.success(known) }
+      if let refusal = self.refused.withLock({ $0.value(forKey: id) }) { return Answer.failure(refusal) }
       do throws(ClusterError) {
         var object = try await self.reader.object(id, deadline: ends)
         if case .namespace(let namespace) = object { object = .namespace(namespace.policyOnly) }
         self.remember(object, id)
         return Answer.success(object)
       } catch {
+        if error.code == .forbidden, id.kind != .namespace {
+          self.refused.withLock { $0.insert(error, forKey: id, expires: .after(self.options.refusalLifetime)) }
+        }
         return Answer.failure(error)
       }
     }

@@ -140,7 +140,7 @@ struct DegradedTrack: Sendable {
       learnImages(of: object)
       if let found = object.condition { confirm(found) }
     }
-    if !goal.isTrue { mayWrite = max(mayWrite, now.advanced(by: limits.settling)) }
+    if !goal.isTrue { settle(now) }
   }
 
   /// Told that there is no room.
@@ -161,7 +161,7 @@ struct DegradedTrack: Sendable {
       // Admitted at another replica, which knows better what to say: it is left a moment to say it.
       isInferred = true
       set(DegradedVerdict.verified("an update with other images was admitted after the refusal").condition, now: now)
-      mayWrite = max(mayWrite, now.advanced(by: limits.settling))
+      settle(now)
     }
     guard let found = seen.condition, !confirm(found) else { return }
     if found.isOwn, !found.agrees(with: goal), !isFresh { end = .elsewhere }
@@ -178,16 +178,8 @@ struct DegradedTrack: Sendable {
       return .end(.recovered)
     }
     guard let object else { return .wait(until: nil) }
-    if owesOwner, mayWriteOwner <= now, goal.isTrue || mayWrite <= now {
-      guard let owner = object.owner else {
-        owesOwner = false
-        return next(now: now)
-      }
-      return .writeOwner(goal, owner)
-    }
     let isThere = object.condition.map { found in !isFresh && found.agrees(with: goal) } ?? false
     var moments: [Deadline] = keepUntil.map { [$0] } ?? []
-    if owesOwner { moments.append(goal.isTrue ? mayWriteOwner : max(mayWriteOwner, mayWrite)) }
     if !isThere {
       if mayWrite <= now {
         var condition = goal
@@ -199,6 +191,15 @@ struct DegradedTrack: Sendable {
         return .write(condition, resourceVersion: object.resourceVersion)
       }
       moments.append(mayWrite)
+    }
+    // After the StatefulSet's own: whoever serves the owner's kind may keep us waiting.
+    if owesOwner {
+      guard let owner = object.owner else {
+        owesOwner = false
+        return next(now: now)
+      }
+      if mayWriteOwner <= now { return .writeOwner(goal, owner) }
+      moments.append(mayWriteOwner)
     }
     return .wait(until: moments.min())
   }
@@ -267,6 +268,12 @@ struct DegradedTrack: Sendable {
     goal = condition
     goal.lastTransitionTime = time
     keepUntil = goal.isTrue ? nil : now.advanced(by: limits.recoveryLifetime)
+  }
+
+  /// Lets the update that was let in arrive before anything is written.
+  private mutating func settle(_ now: Deadline) {
+    mayWrite = max(mayWrite, now.advanced(by: limits.settling))
+    mayWriteOwner = max(mayWriteOwner, now.advanced(by: limits.settling))
   }
 
   private func isSame(_ one: Condition, _ other: Condition) -> Bool {

@@ -117,9 +117,10 @@ public final class TrustRootStore: Sendable {
     }
   }
 
-  /// Looks at the user's source every `interval` until the task is cancelled.
+  /// Looks at the user's source every `interval` until the task is cancelled. That costs no more than to ask for a file's
+  /// identity, or what a watch knows of a ConfigMap.
   public func run(
-    every interval: Duration = .seconds(10), clock: @Sendable () -> UnixTime,
+    every interval: Duration = .seconds(1), clock: @Sendable () -> UnixTime,
     sleep: @Sendable (Duration) async throws -> Void = { try await Task.sleep(for: $0) }
   ) async {
     while !Task.isCancelled {

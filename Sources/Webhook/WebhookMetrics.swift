@@ -27,7 +27,7 @@ struct WebhookMetrics: Sendable {
   private let handshakeFailures: Delta
   private let reloads: Delta
 
-  private static let help = [
+  static let help = [
     "pinseal_reviews_total": "AdmissionReviews answered, by the protocol they came over.",
     "pinseal_decisions_total": "What AdmissionReviews came to.",
     "pinseal_refusals_total": "Images refused or warned about, by the code of the message.",

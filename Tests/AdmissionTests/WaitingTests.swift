@@ -35,7 +35,7 @@ import Testing
       return
     }
     let task = Task { await later() }
-    while verifier.asked.withLock({ $0.count }) < 2 { await Task.yield() }
+    while verifier.asked.withLock({ $0.count }) < 2, !Task.isCancelled { await Task.yield() }
     task.cancel()
     let answer = await task.value
     #expect(verifier.cancelled.withLock { $0 } == 2)

@@ -29,9 +29,9 @@ extension ClusterTests {
 
       let result = try await Load.with(in: "charted", environment) { load in
         try await load.more(6)
-        let upgraded: [String: Any] = [
-          "rbac": ["namespaces": [["name": "charted-key"]]], "podAnnotations": ["revision": "2"],
-        ]
+        // The one Secret by its name, and nothing else.
+        let readable: [String: Any] = ["name": "charted-key", "secrets": ["signing"], "configMaps": [String]()]
+        let upgraded: [String: Any] = ["rbac": ["namespaces": [readable]], "podAnnotations": ["revision": "2"]]
         try await release.helm("upgrade", values: upgraded)
         try await release.waitForRollout(kubelet, pods: 2)
         try await load.more(6)
@@ -39,6 +39,12 @@ extension ClusterTests {
           try await environment.apply(environment.signed.tagged, in: "charted-key").succeeded
         }
         #expect(try await environment.storedImage(in: "charted-key") == environment.signed.pinned)
+        try await eventually("it is watched, which the name is enough for") {
+          // An old pod may have answered before.
+          _ = try await environment.apply(
+            environment.signed.tagged, in: "charted-key", options: ["--dry-run=server"])
+          return try await kubelet.metrics().contains { $0.sum("pinseal_watched_objects", "watch=\"secrets\"") == 1 }
+        }
 
         try await release.helm("rollback", revision: 1)
         try await release.waitForRollout(kubelet, pods: 2)

@@ -63,6 +63,13 @@ actor Kubelet {
   /// The ports of 127.0.0.1 at which the ready pods answer admission reviews.
   nonisolated var readyPorts: [Int] { balancer.endpoints }
 
+  /// The metrics of each ready pod.
+  nonisolated func metrics() async throws -> [Metrics] {
+    var all: [Metrics] = []
+    for port in operations.endpoints { all.append(Metrics(try await curl("http://127.0.0.1:\(port)/metrics").body)) }
+    return all
+  }
+
   /// Ends the connections to all pods, as their clients may at any time: they have to greet anew.
   nonisolated func cutConnections() { balancer.cut() }
 

@@ -95,7 +95,7 @@ extension ClusterTests {
     try await eventually("the API server goes on") { await cluster.isReady() }
     try await expectDecisions("after it hung")
 
-    for absence in [15, 0, 0] {
+    for absence in [63, 0, 0] {
       try await cluster.stop("kube-apiserver")
       for _ in 0...absence / 3 {
         try await expectDecisions("while it is away")
@@ -104,6 +104,12 @@ extension ClusterTests {
       if absence > 0 {
         let unknown = try await webhook.review(Review(environment.signed.tagged, in: "never-seen"))
         #expect(!unknown.isAllowed && unknown.message.contains("POLICY_UNAVAILABLE"), "\(unknown)")
+        // After a minute it is said, and makes nobody unready.
+        let readiness = try await webhook.operations("readyz")
+        #expect(
+          readiness.status == 200 && readiness.body.contains("namespaces in the whole cluster: not seen since "),
+          "\(readiness.body)")
+        #expect(try await webhook.metrics().largest("pinseal_watch_age_seconds") > 60)
       }
       let begun = ContinuousClock.now
       try await cluster.start("kube-apiserver")

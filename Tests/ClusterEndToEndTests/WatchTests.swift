@@ -109,6 +109,11 @@ extension ClusterTests {
         try await expectWithinASecond(passwords.map { password in { try await store(password) } }) { index in
           try await isAllowed() == (passwords[index] == "right")
         }
+        try await store("right")
+        try await eventually("the Secret is as it was") { try await isAllowed() }
+        try await expectNothingAsked(about: ["pulling"], environment) { () async throws in
+          for _ in 0..<5 { #expect(try await isAllowed()) }
+        }
       }
     }
   }
@@ -132,12 +137,21 @@ extension ClusterTests {
       try environment.cluster.isWatched("secrets", in: namespaces[1])
         && environment.cluster.isWatched("configmaps", in: namespaces[2])
     }
-    let begin = try environment.cluster.auditPosition()
-    for _ in 0..<7 {
-      for namespace in namespaces {
-        #expect(try await environment.webhook.review(Review(environment.signed.tagged, in: namespace)).isAllowed)
+    try await expectNothingAsked(about: namespaces, environment) { () async throws in
+      for _ in 0..<7 {
+        for namespace in namespaces {
+          #expect(try await environment.webhook.review(Review(environment.signed.tagged, in: namespace)).isAllowed)
+        }
       }
     }
+  }
+
+  /// Expects that `body` makes Pinseal read no namespace from the API server, and nothing in these.
+  private func expectNothingAsked(
+    about namespaces: [String], _ environment: ClusterEnvironment, during body: () async throws -> Void
+  ) async throws {
+    let begin = try environment.cluster.auditPosition()
+    try await body()
     let asked = try environment.cluster.audited(since: begin).filter {
       $0.user.username == "pinseal" && ["get", "list"].contains($0.verb)
         && ($0.objectRef?.resource == "namespaces"

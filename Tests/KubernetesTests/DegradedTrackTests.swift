@@ -62,7 +62,6 @@ enum DegradedFixture {
     var track = DegradedTrack(Fixture.id, .refused("no"), generation: 1, limits: limits, now: start)
     track.see(Fixture.object(version: 10), now: start)
     write(&track, version: 11, at: 0)
-    settleOwner(&track, at: 0)
     return track
   }
 
@@ -71,7 +70,6 @@ enum DegradedFixture {
     _ track: inout DegradedTrack, version: Int, time: String = "T1", at seconds: Double,
     location: SourceLocation = #_sourceLocation
   ) -> Condition? {
-    settleOwner(&track, at: seconds)
     guard case .write(var condition, _) = track.next(now: at(seconds)) else {
       Issue.record("no write, but \(track.next(now: at(seconds)))", sourceLocation: location)
       return nil
@@ -81,14 +79,7 @@ enum DegradedFixture {
     return condition
   }
 
-  private func settleOwner(_ track: inout DegradedTrack, at seconds: Double) {
-    if case .writeOwner(let condition, _) = track.next(now: at(seconds)) {
-      track.wroteOwner(condition, nil, now: at(seconds))
-    }
-  }
-
   private func isWaiting(_ track: inout DegradedTrack, at seconds: Double) -> Bool {
-    settleOwner(&track, at: seconds)
     if case .wait = track.next(now: at(seconds)) { return true }
     return false
   }
@@ -229,7 +220,6 @@ enum DegradedFixture {
     var track = degraded()
     track.decide(.verified("yes"), generation: 1, now: at(10))
     write(&track, version: 20, time: "T2", at: 11)
-    settleOwner(&track, at: 11)
     return track
   }
 
@@ -260,7 +250,6 @@ enum DegradedFixture {
   @Test func `other images than those that were kept by the refusal mean that an update was let in elsewhere`() {
     var track = degraded()
     track.see(Fixture.object(version: 12, generation: 2, image: "a:2", condition: Fixture.failed()), now: at(5))
-    settleOwner(&track, at: 5)
     #expect(track.next(now: at(5)) == .wait(until: at(6)))
     let condition = write(&track, version: 13, time: "T2", at: 6)
     #expect(condition?.status == "False" && condition?.reason == "ImageVerificationSucceeded")
@@ -302,7 +291,6 @@ enum DegradedFixture {
     var seconds = 0.0
     var pauses: [Duration] = []
     while pauses.count < 100 {
-      settleOwner(&track, at: seconds)
       switch track.next(now: at(seconds)) {
       case .write(let condition, _):
         track.wrote(condition, .failure(ClusterError(.unavailable, "away")), now: at(seconds))

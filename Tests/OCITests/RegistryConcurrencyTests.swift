@@ -31,7 +31,7 @@ private final class Barrier: Sendable {
 
 /// Waits, by yielding, for what another task brings about.
 private func until(_ condition: () -> Bool) async {
-  while !condition() { await Task.yield() }
+  while !condition(), !Task.isCancelled { await Task.yield() }
 }
 
 @Suite(.timeLimit(.minutes(5))) struct RegistrySingleFlightTests {

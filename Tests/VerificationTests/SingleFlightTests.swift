@@ -12,7 +12,7 @@ struct SingleFlightTests {
 
   /// Lets the others run until `condition` holds.
   func settle(_ condition: () -> Bool) async {
-    while !condition() { await Task.yield() }
+    while !condition(), !Task.isCancelled { await Task.yield() }
   }
 
   @Test func `ten who want the same at once ask once`() async throws {

@@ -32,6 +32,10 @@ REFUSED = [
     ({"autoscaling": {"minReplicas": 9}}, "less than autoscaling.minReplicas"),
     ({"degraded": {"enabled": False, "owners": ["widgets.example"]}}, "without degraded.enabled"),
     ({"degraded": {"owners": ["pods"]}}, "owners"),
+    ({"annotationGuard": {"users": ["gitops"]}}, "without annotationGuard.enabled"),
+    ({"annotationGuard": {"groups": ["platform"]}}, "without annotationGuard.enabled"),
+    ({"networkPolicy": {"apiServerCIDRs": ["10.0.0.1/32"]}}, "without networkPolicy.enabled"),
+    ({"networkPolicy": {"metricsFrom": [{}]}}, "without networkPolicy.enabled"),
 ]
 
 
