@@ -88,14 +88,6 @@ struct TestCluster: Sendable {
       .compactMap { try? JSONDecoder().decode(AuditEvent.self, from: Data($0)) }
   }
 
-  /// Whether Pinseal has had a watch of such objects in a namespace answered.
-  func isWatched(_ resource: String, in namespace: String) throws -> Bool {
-    try audited().contains {
-      $0.user.username == "pinseal" && $0.verb == "watch" && $0.stage == "ResponseStarted"
-        && $0.objectRef?.resource == resource && $0.objectRef?.namespace == namespace
-    }
-  }
-
   /// Where the audit log ends now.
   func auditPosition() throws -> Int { try read("\(folder)/audit.log").utf8.count }
 

@@ -51,16 +51,16 @@ package enum EndToEnd {
       .path
   }()
 
-  /// Runs `body` with a new folder, which is removed afterwards unless `body` throws or PINSEAL_E2E_KEEP is set.
+  /// Runs `body` with a new folder.
   ///
-  /// It lies in PINSEAL_E2E_WORK, where scripts/test finds the process ids of what a killed test left behind.
+  /// It lies in PINSEAL_E2E_WORK, where scripts/test finds the process ids of what a killed test left behind, and the logs
+  /// of a test that failed. Without such a folder it is removed afterwards unless `body` throws.
   package static func withFolder(_ name: String, _ body: (String) async throws -> Void) async throws {
-    let environment = ProcessInfo.processInfo.environment
-    let parent = environment["PINSEAL_E2E_WORK"] ?? NSTemporaryDirectory()
-    let folder = "\(parent)/\(name).\(UUID().uuidString.prefix(8))"
+    let parent = ProcessInfo.processInfo.environment["PINSEAL_E2E_WORK"]
+    let folder = "\(parent ?? NSTemporaryDirectory())/\(name).\(UUID().uuidString.prefix(8))"
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     try await body(folder)
-    if environment["PINSEAL_E2E_KEEP"] == nil { try? FileManager.default.removeItem(atPath: folder) }
+    if parent == nil { try? FileManager.default.removeItem(atPath: folder) }
   }
 }
 
