@@ -32,6 +32,8 @@ REFUSED = [
     ({"autoscaling": {"minReplicas": 9}}, "less than autoscaling.minReplicas"),
     ({"degraded": {"enabled": False, "owners": ["widgets.example"]}}, "without degraded.enabled"),
     ({"degraded": {"owners": ["pods"]}}, "owners"),
+    ({"rbac": {"namespaces": [{"name": "shop", "secrets": [], "configMaps": []}]}}, "shop is listed with nothing to read"),
+    ({"image": {"registry": "ghcr.io/"}}, "registry"),
     ({"annotationGuard": {"users": ["gitops"]}}, "without annotationGuard.enabled"),
     ({"annotationGuard": {"groups": ["platform"]}}, "without annotationGuard.enabled"),
     ({"networkPolicy": {"apiServerCIDRs": ["10.0.0.1/32"]}}, "without networkPolicy.enabled"),
