@@ -55,7 +55,7 @@ install_packages() {
 # Fetches the packages that are compiled in, into this folder for builds; what is there is not fetched again.
 fetch_packages() {
   patiently swift package --scratch-path "$1" resolve </dev/null >&2 ||
-    die "swift package could not fetch what Package.resolved lists"
+    die "swift package could not fetch what Package.swift names"
 }
 
 # Whether this is Debian 12, whose libraries the image holds: what is compiled elsewhere may want newer ones.
