@@ -118,7 +118,7 @@ public final class TrustRootStore: Sendable {
   }
 
   /// Looks at the user's source every `interval` until the task is cancelled. That costs no more than to ask for a file's
-  /// identity, or what a watch knows of a ConfigMap.
+  /// identity, or what a watch knows of a ConfigMap; one request where the ConfigMap may be read but not watched.
   public func run(
     every interval: Duration = .seconds(1), clock: @Sendable () -> UnixTime,
     sleep: @Sendable (Duration) async throws -> Void = { try await Task.sleep(for: $0) }

@@ -133,17 +133,8 @@ struct ClusterEnvironment: Sendable {
   }
 }
 
-/// Gives the suite it is attached to a `ClusterEnvironment`.
-struct ClusterEnvironmentTrait: SuiteTrait, TestScoping {
-  func provideScope(
-    for test: Test, testCase: Test.Case?, performing function: @concurrent @Sendable () async throws -> Void
-  ) async throws {
-    try await ClusterEnvironment.with(function)
-  }
-}
-
-extension Trait where Self == ClusterEnvironmentTrait {
-  static var clusterEnvironment: Self { ClusterEnvironmentTrait() }
+extension Trait where Self == EnvironmentTrait {
+  static var clusterEnvironment: Self { EnvironmentTrait(ClusterEnvironment.with) }
 }
 
 /// kubectl, a real API server, and Pinseal registered with it.

@@ -128,17 +128,8 @@ struct NewerAPIServer: Sendable {
   }
 }
 
-/// Gives the suite it is attached to a `NewerAPIServer`.
-struct NewerAPIServerTrait: SuiteTrait, TestScoping {
-  func provideScope(
-    for test: Test, testCase: Test.Case?, performing function: @concurrent @Sendable () async throws -> Void
-  ) async throws {
-    try await NewerAPIServer.with(function)
-  }
-}
-
-extension Trait where Self == NewerAPIServerTrait {
-  static var newerAPIServer: Self { NewerAPIServerTrait() }
+extension Trait where Self == EnvironmentTrait {
+  static var newerAPIServer: Self { EnvironmentTrait(NewerAPIServer.with) }
 }
 
 /// The admission code of a newer API server, the chart's objects, and Pinseal.

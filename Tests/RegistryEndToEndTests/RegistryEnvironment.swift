@@ -147,17 +147,8 @@ struct RegistryEnvironment: Sendable {
   static let silentAddress = "127.0.0.1:9"
 }
 
-/// Gives the suite it is attached to a `RegistryEnvironment`.
-struct RegistryEnvironmentTrait: SuiteTrait, TestScoping {
-  func provideScope(
-    for test: Test, testCase: Test.Case?, performing function: @concurrent @Sendable () async throws -> Void
-  ) async throws {
-    try await RegistryEnvironment.with(function)
-  }
-}
-
-extension Trait where Self == RegistryEnvironmentTrait {
-  static var registryEnvironment: Self { RegistryEnvironmentTrait() }
+extension Trait where Self == EnvironmentTrait {
+  static var registryEnvironment: Self { EnvironmentTrait(RegistryEnvironment.with) }
 }
 
 /// Real signers, real registries, and the real executable between them and curl.
